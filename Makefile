@@ -1,0 +1,57 @@
+# make demo    install gramian into .venv, train a model on real data and predict with it
+# make test    run all tests
+# make check   formatting, lints, types, import layers
+# make bench   run the benchmarks
+# make format  rewrite the code in the project's format
+# make clean   remove what make made, .venv included
+#
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --editable
+DEMO   := examples/breast_cancer
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check bench format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/gramian run $(DEMO)/train.dml
+	@echo
+	$(BIN)/gramian run $(DEMO)/predict.dml
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run.py
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist $(DEMO)/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that an install was made after pyproject.toml last changed. Installs are editable: new sources need none.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'make: gramian needs Python 3.11 or newer, which "$(PYTHON)" is not; name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	$(PIP) .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.created
+	$(PIP) '.[$*]'
+	@touch $@

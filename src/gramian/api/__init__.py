@@ -1,0 +1,3 @@
+"""What Python programs and the command line use: scripts that are compiled and run."""
+
+from gramian.api.script import Script as Script

@@ -1,0 +1,89 @@
+"""A script: compiled once, run as often as one likes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gramian.ops
+from gramian.backends.local import LocalBackend
+from gramian.errors import UsageError, did_you_mean
+from gramian.ir.program import Program
+from gramian.lang.dml import parse
+from gramian.lang.lower import lower
+from gramian.passes.facts import Facts
+from gramian.passes.pipeline import run_passes
+from gramian.runtime.run import RECURSION, Execution
+from gramian.runtime.statistics import Statistics
+from gramian.settings import Settings
+from gramian.source import Source
+
+_ = gramian.ops  # registers the operators
+
+
+class Script:
+    """A compiled script."""
+
+    def __init__(self, program: Program, settings: Settings) -> None:
+        self.program = program
+        self.settings = settings
+        self.statistics = Statistics() if settings.statistics is not None else None
+
+    @classmethod
+    def compile(cls, source: Source, settings: Settings | None = None) -> Script:
+        """Compile a script's text.
+
+        Raises:
+            ScriptError: with every error that was found.
+        """
+        settings = settings or Settings()
+        with _deep():
+            program = run_passes(lower(source, parse, settings), Facts(), settings.until)
+        return cls(program, settings)
+
+    @classmethod
+    def compile_file(cls, path: str, settings: Settings | None = None) -> Script:
+        """Compile a script from a file.
+
+        Raises:
+            UsageError: the file cannot be read.
+            ScriptError: with every error that was found.
+        """
+        return cls.compile(Source(path, read_text(path)), settings)
+
+    def run(self) -> None:
+        """Run the script; what it prints goes to standard output.
+
+        Raises:
+            ScriptError: something went wrong, with its place.
+        """
+        Execution(self.program, LocalBackend(), self.statistics).run()
+
+
+def read_text(path: str) -> str:
+    file = Path(path)
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+        hint = did_you_mean(file.name, near)
+        raise UsageError(f"script '{path}' does not exist" + (f"; {hint}" if hint else "")) from None
+    except IsADirectoryError:
+        raise UsageError(f"'{path}' is a folder, not a script") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"script '{path}' is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise UsageError(f"script '{path}' cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Long chains of operators make deep syntax trees; Python functions take no C stack for them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

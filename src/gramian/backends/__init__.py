@@ -1,0 +1,1 @@
+"""Backends: each a folder behind the protocol in `gramian.runtime.backend`."""

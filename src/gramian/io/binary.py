@@ -1,0 +1,85 @@
+"""Format binary: NumPy's .npy for a matrix, an Arrow IPC file for a frame. Both keep every bit and are quick to read."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gramian.errors import OperationError
+from gramian.io.files import failing_as, first_bytes, only_file
+from gramian.ir.frame import Frame
+
+if TYPE_CHECKING:
+    from gramian.io.plan import ReadPlan
+
+Matrix = npt.NDArray[np.float64]
+
+NUMPY, ARROW = b"\x93NUMPY", b"ARROW1"
+
+
+def sizes(path: str, data_type: str) -> tuple[int, int]:
+    """Rows and columns, without reading the data."""
+    if data_type == "frame":
+        with _arrow_file(path) as file:
+            return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)), len(file.schema)
+    shape = _load(path, mapped=True).shape
+    return int(shape[0]), int(shape[1])
+
+
+def read_matrix(plan: ReadPlan) -> Matrix:
+    return np.ascontiguousarray(_load(plan.path, mapped=False), dtype=np.float64)
+
+
+def read_frame(plan: ReadPlan) -> Frame:
+    with _arrow_file(plan.path) as file:
+        return Frame(file.read_all())
+
+
+def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
+    np.save(file, matrix, allow_pickle=False)
+
+
+def write_frame(file: IO[bytes], frame: Frame) -> None:
+    import pyarrow as pa
+
+    with pa.ipc.new_file(file, frame.table.schema) as writer:
+        writer.write_table(frame.table)
+
+
+def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
+    """The array of a .npy file; one dimension counts as a column."""
+    name = only_file(path, "binary")
+    _check_magic(path, NUMPY, "matrix")
+    try:
+        with failing_as("read", path):
+            array = np.load(name, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError) as problem:
+        raise OperationError(f"cannot read '{path}': {problem}") from None
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        raise OperationError(
+            f"'{path}' holds a {array.ndim}-dimensional array of {array.dtype}, not a matrix of numbers"
+        )
+    return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _arrow_file(path: str) -> Any:
+    import pyarrow as pa
+
+    name = only_file(path, "binary")
+    _check_magic(path, ARROW, "frame")
+    try:
+        with failing_as("read", path):
+            return pa.ipc.open_file(pa.OSFile(name))
+    except pa.ArrowInvalid as problem:
+        raise OperationError(f"cannot read '{path}': {problem}") from None
+
+
+def _check_magic(path: str, magic: bytes, data_type: str) -> None:
+    start = first_bytes(path, 16)
+    if start.startswith(magic):
+        return
+    hint = {NUMPY: 'it holds a matrix: leave out data_type="frame"', ARROW: 'it holds a frame: give data_type="frame"'}
+    other = next((text for key, text in hint.items() if start.startswith(key)), None)
+    raise OperationError(f"'{path}' is not a file in gramian's binary format of a {data_type}", other)

@@ -1,0 +1,1 @@
+"""The intermediate representation: types, operator records, interned nodes, programs, and their text form."""

@@ -1,0 +1,1 @@
+"""Front ends: scripts become one syntax tree, then a typed Program."""

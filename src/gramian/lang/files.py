@@ -1,0 +1,150 @@
+"""The files of a program: each with its functions and namespaces, loaded once, in cycles too if they like.
+
+`source("p") as ns` looks for `p` beside the file that contains it (or in the folder that an earlier `setwd` names), then in
+the working directory and its folder `scripts`, then in the library that comes with gramian.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from gramian.errors import Diagnostic, ScriptError
+from gramian.lang import tree
+from gramian.source import Source
+
+LIBRARY = Path(__file__).parent.parent / "lib"
+
+Parse = Callable[[Source], tree.Script]
+
+
+@dataclass(eq=False)
+class File:
+    """One source file: its syntax tree, its functions by name, and the files behind its namespaces."""
+
+    script: tree.Script
+    stem: str
+    functions: dict[str, Signature] = field(default_factory=dict)
+    namespaces: dict[str, File] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """A function of a file; `name` is unique in the program."""
+
+    name: str
+    title: str
+    declared: tree.Function
+    file: File
+
+
+class Files:
+    """Loads files and gives their functions names that are unique in the program."""
+
+    def __init__(self, parse: Parse, taken: Callable[[str], bool]) -> None:
+        self._parse = parse
+        self._taken = taken
+        self._loaded: dict[Path, File] = {}
+        self._names: set[str] = set()
+        self.all: list[File] = []
+        self.errors: list[Diagnostic] = []
+
+    def main(self, source: Source) -> File:
+        """The file of the main script. Functions keep their names, unless a builtin has the same."""
+        path = Path(source.name)
+        return self._add(source, path.resolve() if path.exists() else None, path.stem, prefix="")
+
+    def library(self, name: str) -> Signature | None:
+        """The library function of that name, which scripts may call without `source`."""
+        path = LIBRARY / "builtin" / f"{name}.dml"
+        if not name.isidentifier() or not path.is_file():
+            return None
+        return self._load(path, path.name).functions.get(name)
+
+    def _load(self, path: Path, shown: str) -> File:
+        key = path.resolve()
+        if key not in self._loaded:
+            self._add(Source(shown, path.read_text(encoding="utf-8")), key, path.stem, prefix=f"{path.stem}__")
+        return self._loaded[key]
+
+    def _add(self, source: Source, key: Path | None, stem: str, prefix: str) -> File:
+        try:
+            script = self._parse(source)
+        except ScriptError as error:
+            self.errors += error.diagnostics
+            script = tree.Script(source, (), ())
+        file = File(script, "".join(c if c.isalnum() else "_" for c in stem))
+        if key:
+            self._loaded[key] = file
+        self.all.append(file)
+        self._declare(file, prefix)
+        self._follow(file)
+        return file
+
+    def _declare(self, file: File, prefix: str) -> None:
+        for function in file.script.functions:
+            if function.name in file.functions:
+                first = file.functions[function.name].declared.name_span
+                self.errors.append(
+                    Diagnostic(
+                        f"function '{function.name}' is defined twice",
+                        function.name_span,
+                        "give one of them another name; functions cannot be overloaded",
+                        (("first defined at", first),),
+                    )
+                )
+                continue
+            name = self._unique(prefix + function.name, file)
+            file.functions[function.name] = Signature(name, function.name, function, file)
+
+    def _unique(self, wanted: str, file: File) -> str:
+        name = f"{file.stem}__{wanted}" if self._taken(wanted) else wanted
+        base, number = name, 2
+        while name in self._names:
+            name, number = f"{base}{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def _follow(self, file: File) -> None:
+        """Load what a file sources, in the order of its statements, since `setwd` moves the search."""
+        folder: Path | None = None
+        for statement in file.script.statements:
+            if isinstance(statement, tree.SetWd):
+                folder = Path(statement.path)
+            elif isinstance(statement, tree.Import):
+                self._import(file, statement, folder)
+
+    def _import(self, file: File, statement: tree.Import, folder: Path | None) -> None:
+        candidates = _candidates(statement.path, file, folder)
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            self.errors.append(_not_found(statement, candidates))
+            return
+        shown = os.path.relpath(found) if LIBRARY not in found.parents else statement.path
+        loaded = self._load(found, shown)
+        known = file.namespaces.setdefault(statement.namespace, loaded)
+        if known is not loaded:
+            self.errors.append(
+                Diagnostic(
+                    f"namespace '{statement.namespace}' already stands for {known.script.source.name}",
+                    statement.span,
+                    "choose another name after 'as'",
+                )
+            )
+
+
+def _candidates(path: str, file: File, folder: Path | None) -> list[Path]:
+    beside = Path(file.script.source.name).parent
+    places = [beside / folder, folder] if folder is not None else [beside]
+    bare = path.removeprefix("scripts/")
+    return [*(place / path for place in places), Path(path), Path("scripts") / path, LIBRARY / path, LIBRARY / bare]
+
+
+def _not_found(statement: tree.Import, candidates: list[Path]) -> Diagnostic:
+    near = sorted({name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)})
+    close = get_close_matches(Path(statement.path).name, near, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"the working directory is {os.getcwd()}"
+    return Diagnostic(f"source file '{statement.path}' does not exist", statement.path_span, hint)

@@ -1,0 +1,304 @@
+"""Calls: of functions of the program, of operators, and the few forms that only look like calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
+from gramian.ir import node as ir
+from gramian.ir.node import Node, absent, literal
+from gramian.ir.op import REGISTRY, Effect, Op
+from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
+from gramian.lang import tree
+from gramian.lang.files import Signature
+from gramian.lang.lower import expressions
+from gramian.lang.lower.context import Context
+from gramian.source import Span
+
+
+def value(c: Context, e: tree.Call) -> Node:
+    """A call where one value is needed."""
+    node = lower(c, e)
+    if node.type.kind is not Kind.TUPLE:
+        return node
+    if not node.type.items:
+        raise expressions.error(f"{_title(e)}() has no result", e.span, "call it as a statement")
+    if len(node.type.items) == 1:
+        return c.output(node, 0, e.span)
+    names = ", ".join(_output_names(c, e, node))
+    raise expressions.error(
+        f"{_title(e)}() has {len(node.type.items)} results", e.span, f"take them with [{names}] = {_title(e)}(...)"
+    )
+
+
+def _output_names(c: Context, e: tree.Call, node: Node) -> tuple[str, ...]:
+    if node.op is ir.CALL:
+        return tuple(o.name for o in c.unit.called[node.attrs[0]].declared.outputs)
+    return node.op.outputs
+
+
+def _title(e: tree.Call) -> str:
+    return f"{e.namespace}::{e.function}" if e.namespace else e.function
+
+
+def lower(c: Context, e: tree.Call) -> Node:
+    """The node of a call; its type is a tuple unless the operator has exactly one result."""
+    signature = _find_function(c, e)
+    if signature is not None:
+        return _user_call(c, e, signature)
+    if e.function in SPECIAL:
+        return SPECIAL[e.function](c, e)
+    op = REGISTRY.get(e.function)
+    if op is not None and not op.internal:
+        return _operator(c, e, op)
+    raise _unknown_function(c, e)
+
+
+def _find_function(c: Context, e: tree.Call) -> Signature | None:
+    if e.namespace is not None:
+        file = c.file.namespaces.get(e.namespace)
+        if file is None:
+            hint = did_you_mean(e.namespace, c.file.namespaces) or f'load it with source("...") as {e.namespace}'
+            raise expressions.error(f"namespace '{e.namespace}' is not defined", e.name_span, hint)
+        if e.function in file.functions:
+            return file.functions[e.function]
+        if e.function in REGISTRY:
+            return None
+        hint = did_you_mean(e.function, file.functions)
+        raise expressions.error(
+            f"{file.script.source.name} has no function '{e.function}'",
+            e.name_span,
+            hint or f"it has {', '.join(sorted(file.functions)) or 'none'}",
+        )
+    own = c.file.functions.get(e.function)
+    if own is not None or e.function in SPECIAL or e.function in REGISTRY:
+        return own
+    return c.unit.files.library(e.function)
+
+
+def _unknown_function(c: Context, e: tree.Call) -> ScriptError:
+    known = [*c.file.functions, *SPECIAL, *(n for n, op in REGISTRY.items() if not op.internal and n[0].isalpha())]
+    hint = did_you_mean(e.function, known)
+    if hint is None and e.function in c.entries:
+        hint = f"'{e.function}' is a variable; index it with [ ]"
+    return expressions.error(f"function '{e.function}' is not defined", e.name_span, hint)
+
+
+# -- functions of the program -------------------------------------------------------------------------------------------
+
+
+def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
+    declared = signature.declared
+    if declared.external:
+        raise expressions.error(
+            f"'{declared.name}' is an external Java function, which gramian cannot run",
+            e.span,
+            "write it in DML, or register a Python function",
+        )
+    written = _bind(e, signature)
+    args = []
+    for param, arg in zip(declared.params, written, strict=True):
+        if arg is not None:
+            node, span = expressions.lower(c, arg.value), arg.value.span
+        else:
+            assert param.default is not None
+            node, span = _default(c, signature, param.default), e.span
+        args.append(convert(c, node, param, span))
+    c.unit.called[signature.name] = signature
+    result = results(*(declared_type(output) for output in declared.outputs))
+    return c.place(ir.call(signature.name, tuple(args), c.unit.number(), result), e.span)
+
+
+def _bind(e: tree.Call, signature: Signature) -> list[tree.Arg | None]:
+    params = signature.declared.params
+    slots: list[tree.Arg | None] = [None] * len(params)
+    names = [p.name for p in params]
+    position = 0
+    for arg in e.args:
+        if arg.name is None:
+            while position < len(slots) and slots[position] is not None:
+                position += 1
+            if position == len(slots):
+                raise _signature_error(
+                    f"{_title(e)}() takes at most {len(params)} arguments, found {len(e.args)}", arg.span, signature
+                )
+            slots[position] = arg
+        elif arg.name not in names:
+            hint = did_you_mean(arg.name, names)
+            raise _signature_error(f"{_title(e)}() has no argument '{arg.name}'", arg.span, signature, hint)
+        elif slots[names.index(arg.name)] is not None:
+            raise _signature_error(f"{_title(e)}() gets its argument '{arg.name}' twice", arg.span, signature)
+        else:
+            slots[names.index(arg.name)] = arg
+    for param, slot in zip(params, slots, strict=True):
+        if slot is None and param.default is None:
+            raise _signature_error(f"{_title(e)}() misses its argument '{param.name}'", e.span, signature)
+    return slots
+
+
+def _signature_error(message: str, span: Span, signature: Signature, hint: str | None = None) -> ScriptError:
+    params = ", ".join(f"{declared_type(p).describe().split(' ', 1)[1]} {p.name}" for p in signature.declared.params)
+    note = (f"{signature.title}({params}) is defined at", signature.declared.name_span)
+    return ScriptError(Diagnostic(message, span, hint, (note,)))
+
+
+def _default(c: Context, signature: Signature, default: tree.Expr) -> Node:
+    """Defaults are constant expressions of the function's own file."""
+    inner = Context(c.unit, signature.file)
+    inner.depth = c.depth
+    node = expressions.lower(inner, default)
+    if any(n.op.effect is Effect.ORDERED for n in ir.walk([node])):
+        raise expressions.error("a default must be a constant expression", default.span)
+    return c.place(node, default.span)
+
+
+def declared_type(declared: tree.Declared) -> Type:
+    kind = Kind(declared.kind)
+    value_type = DOUBLE if kind is Kind.MATRIX else ValueType(declared.value_type)
+    return Type(kind, value_type if kind in (Kind.SCALAR, Kind.MATRIX) else UNKNOWN)
+
+
+CASTS = {INT: "as.integer", DOUBLE: "as.double", STRING: "toString"}
+
+
+def convert(c: Context, node: Node, param: tree.Declared, span: Span) -> Node:
+    """An argument as the declared parameter takes it: scalars are converted, other kinds must agree."""
+    wanted = declared_type(param)
+    found = node.type
+    if wanted.kind is not found.kind:
+        hint = {
+            (Kind.MATRIX, Kind.SCALAR): "use as.matrix() to make a 1x1 matrix of a scalar",
+            (Kind.SCALAR, Kind.MATRIX): "use as.scalar() to take the number out of a 1x1 matrix",
+            (Kind.MATRIX, Kind.FRAME): "use as.matrix()",
+            (Kind.FRAME, Kind.MATRIX): "use as.frame()",
+            (Kind.MATRIX, Kind.LIST): "use as.matrix() to take it out of the list",
+            (Kind.SCALAR, Kind.LIST): "use as.scalar() to take it out of the list",
+        }.get((wanted.kind, found.kind))
+        note = (f"'{param.name}' is declared at", param.span)
+        message = f"parameter '{param.name}' needs {wanted.describe()}, found {found.describe()}"
+        raise ScriptError(Diagnostic(message, span, hint, (note,)))
+    if not wanted.is_scalar or wanted.value_type in (found.value_type, UNKNOWN):
+        return node
+    return cast(c, node, wanted.value_type, span)
+
+
+def cast(c: Context, node: Node, to: ValueType, span: Span) -> Node:
+    name = CASTS.get(to, "as.logical")
+    op = REGISTRY[name]
+    args = [node, *(literal(p.default) for p in op.params[1:])]
+    return c.build(op, args, span)
+
+
+# -- operators ----------------------------------------------------------------------------------------------------------
+
+
+def _operator(c: Context, e: tree.Call, op: Op) -> Node:
+    try:
+        slots = op.bind([arg.name for arg in e.args])
+    except OperationError as wrong:
+        raise expressions.error(wrong.message, _argument_span(e, wrong), wrong.hint) from None
+    nodes = [expressions.lower(c, arg.value) for arg in e.args]
+    fixed = len(op.params) - op.variadic
+    args = [nodes[slot] if slot is not None else _filled(op, at) for at, slot in enumerate(slots)]
+    for at, slot in enumerate(slots):
+        _check_argument(op, min(at, fixed), args[at], e.args[slot].value.span if slot is not None else e.span)
+    return c.build(op, args, e.span)
+
+
+def _filled(op: Op, at: int) -> Node:
+    default = op.params[at].default
+    return absent() if default is None else literal(default)
+
+
+def _argument_span(e: tree.Call, wrong: OperationError) -> Span:
+    """The argument that an error of binding is about, if it names one, else the whole call."""
+    for arg in e.args:
+        if arg.name is not None and f"argument '{arg.name}'" in wrong.message:
+            return arg.span
+    return e.span
+
+
+def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
+    param = op.param(at)
+    if param.accepts_type(node.type):
+        return
+    hint = None
+    if node.type.is_matrix and "matrix" not in param.accepts:
+        hint = "use as.scalar() to take the number out of a 1x1 matrix"
+    elif node.type.is_scalar and "matrix" in param.accepts:
+        hint = "use as.matrix() to make a 1x1 matrix of a scalar"
+    elif node.type.kind is Kind.LIST:
+        hint = "take an entry out with as.matrix(l[i]) or as.scalar(l[i])"
+    raise expressions.error(
+        f"argument '{param.name}' of {ir.describe_op(op)} must be {ir.accepted_text(param.accepts)}, "
+        f"found {node.type.describe()}",
+        span,
+        hint,
+    )
+
+
+# -- special forms ------------------------------------------------------------------------------------------------------
+
+
+def _ifdef(c: Context, e: tree.Call) -> Node:
+    """`ifdef($p, default)`: the parameter if it is given, else the default."""
+    if len(e.args) != 2:
+        raise expressions.error(
+            f"ifdef() takes a script parameter and a default, found {len(e.args)} arguments", e.span
+        )
+    given, default = e.args[0].value, e.args[1].value
+    if not isinstance(given, tree.Parameter):
+        raise expressions.error(
+            "the first argument of ifdef() must be a script parameter", given.span, "as in ifdef($name, 1)"
+        )
+    if given.name in c.unit.settings.parameters:
+        return c.place(literal(c.unit.settings.parameters[given.name]), given.span)
+    return expressions.lower(c, default)
+
+
+def _list(c: Context, e: tree.Call) -> Node:
+    names = [arg.name for arg in e.args]
+    for at, name in enumerate(names):
+        if name is not None and name in names[:at]:
+            raise expressions.error(f"list() gets two entries named '{name}'", e.args[at].span)
+    return c.build("list", [expressions.lower(c, arg.value) for arg in e.args], e.span, tuple(names))
+
+
+def _exists(c: Context, e: tree.Call) -> Node:
+    """`exists(x)` or `exists("x")`: has the variable a value here?"""
+    if len(e.args) != 1:
+        raise expressions.error(f"exists() takes one argument, found {len(e.args)}", e.span)
+    target = e.args[0].value
+    if isinstance(target, tree.Name):
+        name = target.name
+    elif isinstance(target, tree.Literal) and isinstance(target.value, str):
+        name = target.value
+    else:
+        raise expressions.error("exists() takes the name of a variable", target.span, 'as in exists("x")')
+    entry = c.entries.get(name)
+    if entry is None or entry.certain:
+        return c.place(literal(entry is not None), e.span)
+    return c.build("exists", [], e.span, name)
+
+
+def _eval(c: Context, e: tree.Call) -> Node:
+    """`eval("f", args...)`: the function is looked up when it runs."""
+    if not e.args:
+        raise expressions.error(f"{e.function}() needs the name of a function", e.span)
+    name = expressions.lower(c, e.args[0].value)
+    if not name.type.is_scalar or name.type.value_type not in (STRING, UNKNOWN):
+        raise expressions.error(
+            f"the first argument of {e.function}() must be the name of a function, found {name.type.describe()}",
+            e.args[0].value.span,
+        )
+    args = [name, *(expressions.lower(c, arg.value) for arg in e.args[1:])]
+    return c.build(e.function, args, e.span)
+
+
+SPECIAL: dict[str, Callable[[Context, tree.Call], Node]] = {
+    "ifdef": _ifdef,
+    "list": _list,
+    "exists": _exists,
+    "eval": _eval,
+    "evalList": _eval,
+}

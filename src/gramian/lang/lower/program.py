@@ -1,0 +1,134 @@
+"""The whole program: every file's functions, then the main script."""
+
+from __future__ import annotations
+
+from gramian.errors import Diagnostic, ScriptError
+from gramian.ir.op import REGISTRY
+from gramian.ir.program import Function, Program, Variable
+from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, ValueType
+from gramian.lang import tree
+from gramian.lang.files import File, Files, Parse, Signature
+from gramian.lang.lower import calls, expressions, statements
+from gramian.lang.lower.context import Context, Entry, Unit
+from gramian.settings import Settings
+from gramian.source import Source, Span
+
+
+def lower(source: Source, parse: Parse, settings: Settings) -> Program:
+    """The typed program of a main script and all files that it sources.
+
+    Raises:
+        ScriptError: with every error that was found in the files.
+    """
+    files = Files(parse, lambda name: name in REGISTRY)
+    main_file = files.main(source)
+    unit = Unit(files, settings)
+    unit.errors += files.errors
+    functions: dict[str, Function] = {}
+    main = _main(unit, main_file)
+    done = 0
+    while done < len(files.all):  # lowering may load library files
+        for signature in files.all[done].functions.values():
+            functions[signature.name] = _function(unit, signature)
+        done += 1
+    if unit.errors:
+        raise ScriptError(_in_order(unit.errors))
+    callable = {name: signature.name for name, signature in main_file.functions.items()}
+    for alias, file in main_file.namespaces.items():
+        callable |= {f"{alias}::{name}": signature.name for name, signature in file.functions.items()}
+    return Program(source, main, functions, callable)
+
+
+def _in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """By place, each once; lowering loops repeatedly must not repeat their errors."""
+    unique = list(dict.fromkeys(errors))
+    files = list(dict.fromkeys(d.span.source.name for d in unique if d.span))
+    return sorted(unique, key=lambda d: (files.index(d.span.source.name), d.span.start) if d.span else (-1, 0))
+
+
+def _main(unit: Unit, file: File) -> Function:
+    c = Context(unit, file)
+    statements.lower_all(c, file.script.statements)
+    body = c.finish()
+    span = file.script.statements[0].span if file.script.statements else _start(file)
+    return Function("main", "main", (), (), body, span, c.first_assigned)
+
+
+def _start(file: File) -> Span:
+    return Span(file.script.source, 0, 0)
+
+
+def _function(unit: Unit, signature: Signature) -> Function:
+    declared = signature.declared
+    c = Context(unit, signature.file)
+    for param in declared.params:
+        c.entries[param.name] = Entry(calls.declared_type(param), True, param.span)
+    statements.lower_all(c, declared.body)
+    if not declared.external:
+        for output in declared.outputs:
+            _check_output(c, declared, output)
+    return Function(
+        signature.name,
+        signature.title,
+        tuple(_parameter(unit, signature, param) for param in declared.params),
+        tuple(Variable(o.name, calls.declared_type(o)) for o in declared.outputs),
+        c.finish(),
+        declared.name_span,
+        c.first_assigned,
+    )
+
+
+def _parameter(unit: Unit, signature: Signature, param: tree.Declared) -> Variable:
+    default = None
+    if param.default is not None:
+        c = Context(unit, signature.file)
+        try:
+            default = calls.convert(c, expressions.lower(c, param.default), param, param.default.span)
+        except ScriptError as wrong:
+            unit.errors += wrong.diagnostics
+    return Variable(param.name, calls.declared_type(param), default)
+
+
+SAFE_CASTS: dict[ValueType, tuple[ValueType, ...]] = {
+    INT: (INT,),
+    DOUBLE: (DOUBLE, INT, NUMBER),
+    BOOLEAN: (BOOLEAN,),
+    STRING: (STRING, INT, DOUBLE, NUMBER, BOOLEAN),
+}
+
+
+def _check_output(c: Context, declared: tree.Function, output: tree.Declared) -> None:
+    """An output must be assigned, have the declared kind, and convert safely to the declared value type."""
+    entry = c.entries.get(output.name)
+    if entry is None:
+        hint = "assign it in the body, or take it out of return (...)"
+        c.unit.errors.append(
+            Diagnostic(f"result '{output.name}' of {declared.name}() is never assigned", output.span, hint)
+        )
+        return
+    if entry.type is None:
+        return
+    wanted = calls.declared_type(output)
+    if entry.type.kind is not wanted.kind:
+        _wrong_output(c, declared, output, entry)
+    elif wanted.is_scalar and wanted.value_type not in (entry.type.value_type, UNKNOWN):
+        found = entry.type.value_type
+        if found is not UNKNOWN and found is not NUMBER and found not in SAFE_CASTS[wanted.value_type]:
+            _wrong_output(c, declared, output, entry)
+            return
+        c.close_block()
+        node = c.read(output.name, entry.span)
+        c.assign(output.name, calls.cast(c, node, wanted.value_type, entry.span), entry.span)
+
+
+def _wrong_output(c: Context, declared: tree.Function, output: tree.Declared, entry: Entry) -> None:
+    assert entry.type is not None
+    c.unit.errors.append(
+        Diagnostic(
+            f"result '{output.name}' of {declared.name}() is declared as {calls.declared_type(output).describe()}, "
+            f"but assigned {entry.type.describe()}",
+            entry.span,
+            None,
+            (("declared at", output.span),),
+        )
+    )

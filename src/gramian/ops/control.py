@@ -1,0 +1,48 @@
+"""Operators that look at the program rather than at values: eval, exists, time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gramian.ir.op import Effect, define
+from gramian.ir.types import BOOLEAN, INT, LIST, matrix, scalar
+
+
+def by_the_runtime(*_: Any) -> Any:
+    """These need the functions or variables of the running program, which the runtime supplies."""
+    raise AssertionError("handled by the runtime")
+
+
+define(
+    "eval(function: string, args: any... = missing)",
+    lambda *types: matrix(),
+    by_the_runtime,
+    "the first result, as a matrix, of the function with that name",
+    family="control",
+    effect=Effect.ORDERED,
+)
+define(
+    "evalList(function: string, args: any... = missing)",
+    lambda *types: LIST,
+    by_the_runtime,
+    "all results of the function with that name, as a list",
+    family="control",
+    effect=Effect.ORDERED,
+)
+define(
+    "exists()",
+    lambda: scalar(BOOLEAN),
+    by_the_runtime,
+    'TRUE if the variable has a value here: exists(x) or exists("x")',
+    family="control",
+    effect=Effect.FRESH,
+)
+define(
+    "time()",
+    lambda: scalar(INT),
+    time.monotonic_ns,
+    "nanoseconds of a clock that only goes forward; a barrier between what stands before and after",
+    family="control",
+    effect=Effect.ORDERED,
+)

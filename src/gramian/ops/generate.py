@@ -1,0 +1,362 @@
+"""Functions that make matrices: constants, text, reshaping, random numbers, sequences, diagonals."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gramian.errors import OperationError, SizeError, did_you_mean
+from gramian.ir import scalar as s
+from gramian.ir.op import Effect, Trait, define, missing
+from gramian.ir.types import DOUBLE, INT, NUMBER, Type, matrix
+from gramian.ops.rules import Matrix, Shape, shape, shape_text
+
+
+def checked_size(what: str, name: str, value: int | None) -> int | None:
+    """A number of rows or columns, if it is known and not negative."""
+    if value is not None and value < 0:
+        raise SizeError(f"argument '{name}' of {what} must not be negative, found {value}")
+    return value
+
+
+def _known_size(what: str, name: str, type: Type) -> int | None:
+    return checked_size(what, name, type.int_value())
+
+
+# matrix(): constants, text and reshaping
+
+
+@lru_cache(maxsize=32)
+def numbers_in(text: str) -> Matrix:
+    """The numbers of a text, separated by white space. The array is shared: never change it."""
+    words = text.split()
+    try:
+        numbers = np.fromiter(map(s.as_double, words), dtype=np.float64, count=len(words))
+    except OperationError as error:
+        hint = "separate numbers by white space" if any(c in text for c in ",;") else None
+        raise OperationError(f"{error.message} in argument 'data' of matrix()", hint) from None
+    numbers.setflags(write=False)
+    return numbers
+
+
+def _check_cells(what: str, found: int | None, rows: int | None, cols: int | None) -> None:
+    if found is not None and rows is not None and cols is not None and found != rows * cols:
+        raise SizeError(f"matrix() of {rows}x{cols} needs {rows * cols} cells, found {found} {what}")
+
+
+def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
+    checked_size("matrix()", "rows", rows)
+    checked_size("matrix()", "cols", cols)
+    if isinstance(data, np.ndarray):
+        _check_cells("in argument 'data'", data.size, rows, cols)
+        return np.reshape(data, (rows, cols), order="C" if byrow else "F")
+    if isinstance(data, str):
+        numbers = numbers_in(data)
+        _check_cells("numbers in the text of argument 'data'", numbers.size, rows, cols)
+        return numbers.reshape(rows, cols).copy()
+    if isinstance(data, bool):
+        raise OperationError("argument 'data' of matrix() must be a number, a string or a matrix, found a boolean")
+    return np.full((rows, cols), float(data))
+
+
+def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
+    r, c = _known_size("matrix()", "rows", rows), _known_size("matrix()", "cols", cols)
+    if data.is_matrix:
+        _check_cells("in argument 'data'", data.cells, r, c)
+    elif isinstance(data.value, str):
+        _check_cells("numbers in the text of argument 'data'", numbers_in(data.value).size, r, c)
+    return matrix(r, c)
+
+
+define(
+    "matrix(data: number|string|matrix, rows: int, cols: int, byrow: boolean = TRUE)",
+    _construct_type,
+    construct,
+    "a matrix of equal cells, of the numbers in a text, or of the cells of another matrix",
+    family="generate",
+    traits=(Trait.SHARES,),
+    gradient={"data": "matrix(dout, nrow(data), ncol(data), byrow)"},
+    samples=(
+        "3, 2, 2",
+        "-1.5, 1, 3",
+        '"1 NaN  3 -4e2", 2, 2',
+        'matrix("1 2 3 4 5 6", 2, 3), 3, 2',
+        'matrix("1 2 3 4 5 6", 2, 3), 3, 2, FALSE',
+        "0, 0, 3",
+        '"", 0, 0',
+        "matrix(0, 0, 3), 5, 0",
+    ),
+)
+
+
+# rand() and sample()
+#
+# Philox is a random function of a key and a counter. Each block of rows of a matrix has a key of its own, so that
+# blocks can be drawn in any order, by any number of threads, with the same numbers. The counter starts at a different
+# place for every use, so that the places of the zeros of one matrix tell nothing about the values of another one with
+# the same seed.
+
+PDFS = ("uniform", "normal", "poisson")
+_BLOCK_CELLS = 2**16
+_VALUES, _PLACES, _SAMPLE = range(3)
+_FRESH = -1
+_LARGEST_RATE = 2.0**53
+
+
+def generator(seed: int, block: int, use: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=(seed % 2**64) + (block << 64), counter=use << 192))
+
+
+def actual_seed(seed: int | None) -> int:
+    """The seed given, or a new one each time."""
+    return int.from_bytes(os.urandom(8)) if seed is None or seed == _FRESH else seed
+
+
+@dataclass(frozen=True, slots=True)
+class RandomCells:
+    """What to draw for a matrix of random numbers."""
+
+    cols: int
+    low: float
+    high: float
+    sparsity: float
+    seed: int
+    pdf: str
+    rate: float
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows have a key of their own; depends on nothing but the number of columns."""
+        return max(1, _BLOCK_CELLS // max(self.cols, 1))
+
+    def fill(self, block: int, out: Matrix) -> None:
+        """Draw block number `block` into its rows, which are zero and lie together in memory."""
+        cells = out.reshape(-1)
+        if self.sparsity < 1:
+            places = generator(self.seed, block, _PLACES).random(cells.size) < self.sparsity
+            cells[places] = self._draw(block, np.empty(np.count_nonzero(places)))
+        else:
+            self._draw(block, cells)
+
+    def _draw(self, block: int, cells: Matrix) -> Matrix:
+        values = generator(self.seed, block, _VALUES)
+        if self.pdf == "normal":
+            values.standard_normal(out=cells)
+        elif self.pdf == "poisson":
+            cells[:] = values.poisson(self.rate, cells.size)
+        elif self.low == self.high:
+            cells.fill(self.low)
+        else:
+            values.random(out=cells)
+            cells *= self.high - self.low
+            cells += self.low
+        return cells
+
+
+def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Matrix:
+    checked_size("rand()", "rows", rows)
+    checked_size("rand()", "cols", cols)
+    _check_distribution(pdf, sparsity, rate)
+    cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
+    out = np.zeros((rows, cols))
+    step = cells.block_rows
+    for block, start in enumerate(range(0, rows, step)):
+        cells.fill(block, out[start : start + step])
+    return out
+
+
+def _check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
+    if pdf is not None and pdf not in PDFS:
+        known = ", ".join(f'"{p}"' for p in PDFS)
+        raise OperationError(
+            f"argument 'pdf' of rand() must be one of {known}, found \"{pdf}\"", did_you_mean(pdf, PDFS)
+        )
+    if sparsity is not None and not 0 <= sparsity <= 1:
+        raise OperationError(f"argument 'sparsity' of rand() must lie between 0 and 1, found {s.text(sparsity)}")
+    if pdf == "poisson" and rate is not None and not 0 < rate <= _LARGEST_RATE:
+        raise OperationError(f"argument 'lambda' of rand() must be positive and at most 2^53, found {s.text(rate)}")
+
+
+def _number(type: Type) -> float | None:
+    return None if type.value is None or isinstance(type.value, str) else float(type.value)
+
+
+def _rand_type(
+    rows: Type, cols: Type, low: Type, high: Type, sparsity: Type, seed: Type, pdf: Type, rate: Type
+) -> Type:
+    _check_distribution(pdf.value if isinstance(pdf.value, str) else None, _number(sparsity), _number(rate))
+    return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols))
+
+
+define(
+    "rand(rows: int = 1, cols: int = 1, min: double = 0, max: double = 1, sparsity: double = 1, seed: int = -1, "
+    'pdf: string = "uniform", lambda: double = 1)',
+    _rand_type,
+    rand,
+    "random numbers, uniform between min and max, standard normal, or Poisson; a share of sparsity is not zero; "
+    "seed -1 gives other numbers each time",
+    family="generate",
+    aliases=("Rand", "RAND"),
+    effect=Effect.FRESH,
+    samples=(
+        "rows=3, cols=2, seed=7",
+        "rows=2, cols=4, min=-1, max=5, sparsity=0.5, seed=1",
+        'rows=4, cols=3, pdf="normal", seed=2',
+        'rows=4, cols=3, pdf="poisson", lambda=3.5, seed=3',
+        "rows=0, cols=3, seed=4",
+        "rows=3, cols=0, seed=4",
+    ),
+)
+
+
+def sample(range: int, size: int, replace: Any = None, seed: int | None = None) -> Matrix:
+    if seed is None and not (replace is None or isinstance(replace, bool)):
+        replace, seed = False, s.as_int_argument(replace)  # sample(range, size, seed)
+    replace = s.truth(replace or False)
+    _check_sample(range, size, replace)
+    draw = generator(actual_seed(seed), 0, _SAMPLE)
+    if size == 0:
+        return np.empty((0, 1))
+    if replace:
+        numbers = draw.integers(1, range, size, endpoint=True)
+    else:
+        numbers = draw.choice(range, size, replace=False) + 1
+    return numbers.astype(np.float64).reshape(-1, 1)
+
+
+def _check_sample(range: int | None, size: int | None, replace: bool | None) -> None:
+    checked_size("sample()", "size", size)
+    if range is not None and range < 1 and size != 0:
+        raise SizeError(f"argument 'range' of sample() must be 1 or more, found {range}")
+    if replace is False and range is not None and size is not None and size > range:
+        raise SizeError(
+            f"sample() cannot draw {size} different numbers from 1..{range}", "draw with replacement: replace=TRUE"
+        )
+
+
+def _replaces(replace: Type, seed: Type) -> bool | None:
+    """Whether sample() draws with replacement, if that is known."""
+    if missing(replace) or (missing(seed) and replace.value_type in (INT, DOUBLE, NUMBER)):
+        return False
+    return None if replace.value is None else bool(replace.value)
+
+
+def _sample_type(range: Type, size: Type, replace: Type, seed: Type) -> Type:
+    _check_sample(range.int_value(), size.int_value(), _replaces(replace, seed))
+    return matrix(size.int_value(), 1)
+
+
+define(
+    "sample(range: int, size: int, replace: boolean|number = missing, seed: int = missing)",
+    _sample_type,
+    sample,
+    "a column of random whole numbers from 1..range, all different unless replace is TRUE; "
+    "a number as the third argument is the seed",
+    family="generate",
+    effect=Effect.FRESH,
+    samples=("10, 10, 7", "100, 5, FALSE, 7", "3, 20, TRUE, 7", "5, 0, 7"),
+)
+
+
+# seq() and diag()
+
+
+def sequence_length(start: float, stop: float, step: float) -> int:
+    """How many numbers there are from `start` to `stop`, both included if the steps reach them."""
+    if not all(map(math.isfinite, (start, stop, step))):
+        raise SizeError(f"seq() needs finite numbers, found {_listed(start, stop, step)}")
+    if step == 0:
+        raise SizeError("argument 'incr' of seq() must not be zero")
+    if (stop - start) * step < 0:
+        raise SizeError(
+            f"seq() from {s.text(start)} to {s.text(stop)} cannot go by {s.text(step)}",
+            "leave 'incr' out to count in the right direction",
+        )
+    steps = stop / step - start / step
+    if not steps < 2.0**53:
+        raise SizeError(f"seq() would be too long, found {_listed(start, stop, step)}")
+    length = 1 + math.floor(steps)
+    following = start + length * step
+    return length + (following <= stop if step > 0 else following >= stop)
+
+
+def _listed(*values: float) -> str:
+    return ", ".join(map(s.text, values))
+
+
+def _default_step(start: float, stop: float) -> float:
+    return -1.0 if start > stop else 1.0
+
+
+def sequence(start: float, stop: float, step: float | None = None) -> Matrix:
+    """Each number comes from a product, since added up steps would add up errors."""
+    step = _default_step(start, stop) if step is None else step
+    numbers = np.arange(sequence_length(start, stop, step), dtype=np.float64).reshape(-1, 1)
+    numbers *= step
+    numbers += start
+    return numbers
+
+
+def _sequence_type(start: Type, stop: Type, step: Type) -> Type:
+    first, last = _number(start), _number(stop)
+    by = _number(step)
+    if first is None or last is None or (by is None and not missing(step)):
+        return matrix(None, 1)
+    return matrix(sequence_length(first, last, _default_step(first, last) if by is None else by), 1)
+
+
+define(
+    "seq(from: double, to: double, incr: double = missing)",
+    _sequence_type,
+    sequence,
+    "the column from, from + incr, from + 2 * incr, ... up to to; incr is 1 or -1 if it is not given",
+    family="generate",
+    samples=("1, 5", "0, 1, 0.1", "1, 0", "1, 2, 0.3", "5, 1, -2", "1, 1, 5"),
+)
+
+
+def diagonal(x: Matrix) -> Matrix:
+    rows, cols = x.shape
+    _check_diagonal((rows, cols))
+    if cols == 1:
+        return np.diagflat(x)
+    return np.diagonal(x).reshape(-1, 1).copy()
+
+
+def _check_diagonal(found: Shape) -> None:
+    rows, cols = found
+    if cols == 1 or rows == cols or cols is None or rows is None:
+        return
+    hint = "transpose it with t()" if rows == 1 else None
+    raise SizeError(f"diag() needs a column vector or a square matrix, found a {shape_text(found)} matrix", hint)
+
+
+def _diagonal_type(X: Type) -> Type:
+    _check_diagonal(shape(X))
+    rows = X.cols if X.rows is None and X.cols != 1 else X.rows
+    if X.cols is None:
+        return matrix(rows, 1 if rows == 1 else None)
+    return matrix(rows, rows if X.cols == 1 else 1)
+
+
+define(
+    "diag(X: matrix)",
+    _diagonal_type,
+    diagonal,
+    "the square matrix with a column on its diagonal, or the diagonal of a square matrix as a column",
+    family="generate",
+    traits=(Trait.ZERO_PRESERVING,),
+    gradient={"X": "diag(dout)"},
+    samples=(
+        'matrix("1 2 NaN", 3, 1)',
+        'matrix("1 2 3 4", 2, 2)',
+        "matrix(7, 1, 1)",
+        "matrix(0, 0, 0)",
+        "matrix(0, 0, 1)",
+    ),
+)

@@ -1,0 +1,43 @@
+"""What a run is told from outside: script parameters and options, in one value that never changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+Scalar = int | float | bool | str
+
+_INT = re.compile(r"[+-]?\d+")
+_DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|NaN|Infinity)\s*")
+_ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's settings.
+
+    `parameters` are the script's `$name` values. `seed` makes random numbers without a seed of their own reproducible.
+    `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
+    compilation stops (None: all passes run).
+    """
+
+    parameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
+    seed: int | None = None
+    statistics: int | None = None
+    until: str | None = None
+    progress: bool = False
+
+
+def parameter_value(text: str) -> Scalar:
+    """The value of a script parameter from its text: a boolean, int or double if it looks like one, else a string."""
+    if text in ("TRUE", "FALSE"):
+        return text == "TRUE"
+    if _INT.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    if _DOUBLE.fullmatch(text):
+        return float(text.strip().replace("Infinity", "inf"))
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return re.sub(r"\\([btnfr\"'\\])", lambda found: _ESCAPES[found[1]], text)
