@@ -178,11 +178,18 @@ def test_an_open_string_ends_with_its_line() -> None:
 
 
 def test_an_open_string_names_an_earlier_one_over_several_lines() -> None:
-    lexed = tokenize(Source("t", 's = "abc\nprint("x")\n'))
+    lexed = tokenize(Source("t", 's = "abc\nx = " + "y\n'))
     [found] = lexed.errors
+    assert str(found.span) == "t:2:9"
     [(note, place)] = found.notes
     assert "closing quote missing" in note
     assert str(place) == "t:1:5"
+
+
+def test_a_string_that_runs_into_a_value_is_the_open_one() -> None:
+    [found] = tokenize(Source("t", 's = "abc\nprint("x")\n')).errors
+    assert str(found.span) == "t:1:5"
+    assert "never closed" in found.message
 
 
 def test_foreign_operators_are_replaced_by_what_they_mean() -> None:

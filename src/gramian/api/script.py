@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import gramian.ops
@@ -15,7 +12,7 @@ from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
-from gramian.runtime.run import RECURSION, Execution
+from gramian.runtime.run import Execution, deep_recursion
 from gramian.runtime.statistics import Statistics
 from gramian.settings import Settings
 from gramian.source import Source
@@ -39,7 +36,7 @@ class Script:
             ScriptError: with every error that was found.
         """
         settings = settings or Settings()
-        with _deep():
+        with deep_recursion():
             program = run_passes(lower(source, parse, settings), Facts(), settings.until)
         return cls(program, settings)
 
@@ -59,7 +56,7 @@ class Script:
         Raises:
             ScriptError: something went wrong, with its place.
         """
-        Execution(self.program, LocalBackend(), self.statistics).run()
+        Execution(self.program, LocalBackend(), self.settings, self.statistics).run()
 
 
 def read_text(path: str) -> str:
@@ -76,14 +73,3 @@ def read_text(path: str) -> str:
         raise UsageError(f"script '{path}' is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise UsageError(f"script '{path}' cannot be read: {error.strerror}") from None
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Long chains of operators make deep syntax trees; Python functions take no C stack for them."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)

@@ -1,4 +1,4 @@
-"""Format binary: NumPy's .npy for a matrix, an Arrow IPC file for a frame. Both keep every bit and are quick to read."""
+"""Format binary: NumPy's .npy for a matrix, an Arrow IPC file for a frame. Both keep every bit and read quickly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUMPY, ARROW = b"\x93NUMPY", b"ARROW1"
 def sizes(path: str, data_type: str) -> tuple[int, int]:
     """Rows and columns, without reading the data."""
     if data_type == "frame":
-        with _arrow_file(path) as file:
+        with _arrow_file(path, mapped=True) as file:
             return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)), len(file.schema)
     shape = _load(path, mapped=True).shape
     return int(shape[0]), int(shape[1])
@@ -33,12 +33,15 @@ def read_matrix(plan: ReadPlan) -> Matrix:
 
 
 def read_frame(plan: ReadPlan) -> Frame:
-    with _arrow_file(plan.path) as file:
+    with _arrow_file(plan.path, mapped=False) as file:
         return Frame(file.read_all())
 
 
 def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
-    np.save(file, matrix, allow_pickle=False)
+    """What `np.save` writes. That would hand a file over to C, which does not say why it failed."""
+    ordered = matrix if matrix.flags.f_contiguous else np.ascontiguousarray(matrix)
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(ordered))
+    file.write((ordered.T if ordered.flags.f_contiguous else ordered).data.cast("B"))
 
 
 def write_frame(file: IO[bytes], frame: Frame) -> None:
@@ -54,7 +57,7 @@ def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
     _check_magic(path, NUMPY, "matrix")
     try:
         with failing_as("read", path):
-            array = np.load(name, mmap_mode="r" if mapped else None, allow_pickle=False)
+            array: npt.NDArray[Any] = np.load(name, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (ValueError, EOFError) as problem:
         raise OperationError(f"cannot read '{path}': {problem}") from None
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
@@ -64,14 +67,14 @@ def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
     return array.reshape(-1, 1) if array.ndim == 1 else array
 
 
-def _arrow_file(path: str) -> Any:
+def _arrow_file(path: str, *, mapped: bool) -> Any:
     import pyarrow as pa
 
     name = only_file(path, "binary")
     _check_magic(path, ARROW, "frame")
     try:
         with failing_as("read", path):
-            return pa.ipc.open_file(pa.OSFile(name))
+            return pa.ipc.open_file(pa.memory_map(name) if mapped else pa.OSFile(name))
     except pa.ArrowInvalid as problem:
         raise OperationError(f"cannot read '{path}': {problem}") from None
 

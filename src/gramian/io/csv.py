@@ -1,7 +1,7 @@
 """Format csv: one row a line, fields between separators.
 
-Matrices are read in chunks of whole lines. All fields of a chunk are parsed as one long column, which is fast for any number
-of columns; a chunk that is not clean goes through a slower way, which knows all forms of numbers and where they stand.
+Matrices are read in chunks of whole lines. All fields of a chunk are parsed as one long column, which is fast for any
+number of columns; a chunk that is not clean takes a slower way, which knows all forms of numbers and where they stand.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _parse_clean(text: bytes, count: int, plan: ReadPlan) -> Matrix | None:
         table = csv.read_csv(
             pa.py_buffer(text),
             read_options=csv.ReadOptions(column_names=["v"]),
-            parse_options=csv.ParseOptions(delimiter="\0", quote_char=False, ignore_empty_lines=False),
+            parse_options=csv.ParseOptions(delimiter="\x01", quote_char=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types={"v": pa.float64()}, null_values=list(plan.na_strings) or [""]
             ),
@@ -195,11 +195,11 @@ def _not_a_number(text: str, chunk: Chunk, line: int, column: int, plan: ReadPla
     where = f"'{chunk.path}' line {line}, column {column}"
     if not text:
         return OperationError(f"{where}: the field is empty", "give fill=TRUE and default=... to fill empty fields")
-    hint = f'give naStrings=["{text}"] to read it as NaN, or data_type="frame" for data that is not all numbers'
-    if line == 1 and not plan.header:
-        hint = "if the first line holds the names of the columns, give header=TRUE"
-    elif other := next((sep for sep in (",", ";", "\t", "|") if sep != plan.sep and sep in text), None):
+    hint = f'give naStrings=["{_short(text)}"] to read it as NaN, or data_type="frame" if the data is not all numbers'
+    if other := next((sep for sep in (",", ";", "\t", "|") if sep != plan.sep and sep in text), None):
         hint = f"the fields seem to be separated by {_sep_text(other)}: give sep={_sep_text(other)}"
+    elif (line, column) == (1, 1) and not plan.header:
+        hint = "if the first line holds the names of the columns, give header=TRUE"
     elif text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         hint = "numbers that are not finite are written NaN, Infinity and -Infinity"
     return OperationError(f"{where}: '{_short(text)}' is not a number", hint)

@@ -1,7 +1,7 @@
 """Files and folders: finding them, reading them in chunks of whole lines, and replacing them atomically.
 
-Whoever reads or writes data goes through this module, so that every failure of the file system reaches the author of the
-script as one `OperationError` that names the path, and so that a failed write leaves what was there before.
+Whoever reads or writes data goes through this module, so that every failure of the file system reaches the author of
+the script as one `OperationError` that names the path, and so that a failed write leaves what was there before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from gramian.errors import OperationError
 
 CHUNK_BYTES = 8 << 20
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _HINTS = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
     errno.EDQUOT: "your disk quota is used up",
@@ -111,7 +111,7 @@ def first_bytes(path: str, size: int = 1 << 16) -> bytes:
     with failing_as("read", path):
         for part in part_files(path):
             with open(part, "rb") as file:
-                if start := file.read(size).removeprefix(_BOM):
+                if start := file.read(size).removeprefix(BOM):
                     return start
     return b""
 
@@ -156,7 +156,7 @@ def _file_chunks(path: str) -> Iterator[Chunk]:
 
 def _plain_lines(text: bytes, line: int) -> bytes:
     if line == 1:
-        text = text.removeprefix(_BOM)
+        text = text.removeprefix(BOM)
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
@@ -201,9 +201,11 @@ class Replacement:
         moved: list[tuple[str, str]] = []  # what was there before, and where it is meanwhile
         undo: list[Callable[[], None]] = []
         try:
-            for path in (*(target for _, target in self._pairs), *self._obsolete):
-                if os.path.isdir(path) or path in self._obsolete:
-                    _move_aside(path, moved, undo)
+            for temporary, target in self._pairs:
+                if os.path.isdir(target) or os.path.isdir(temporary):
+                    _move_aside(target, moved, undo)
+            for path in self._obsolete:
+                _move_aside(path, moved, undo)
             for temporary, target in self._pairs:
                 os.replace(temporary, target)
         except BaseException:
@@ -243,10 +245,10 @@ def delete(path: str) -> None:
 
 
 def _check_target(path: str, target: str) -> None:
-    """Refuse to replace what is no data: devices, protected files, and folders that the script lives in."""
+    """Refuse to replace what is no data: devices, protected files, and folders that the user lives in."""
     if os.path.isdir(target):
-        here = os.path.realpath(os.getcwd())
-        if os.path.ismount(target) or os.path.commonpath([here, target]) == target:
+        kept = [os.path.realpath(folder) for folder in (os.getcwd(), os.path.expanduser("~"))]
+        if os.path.ismount(target) or any(os.path.commonpath([folder, target]) == target for folder in kept):
             raise OperationError(
                 f"cannot write '{path}': this would replace the folder '{target}' and everything in it",
                 "name a file or a new folder",

@@ -1,4 +1,4 @@
-"""The options of read and write, which are the keys of `.mtd` files too: their names, values, and what they apply to."""
+"""The options of read and write, which are keys of `.mtd` files too: their names, values, and what they apply to."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _VALUE_TYPES = {
 }
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """A value does not suit its option; the text says what it must be."""
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise Unfit("a string")
+    raise UnfitError("a string")
 
 
 def _choice(known: Mapping[str, str] | tuple[str, ...], what: str) -> Callable[[Any], str]:
@@ -42,7 +42,7 @@ def _choice(known: Mapping[str, str] | tuple[str, ...], what: str) -> Callable[[
     def convert(value: Any) -> str:
         name = _text(value).strip().lower()
         if name not in table:
-            raise Unfit(f"{what} ({', '.join(dict.fromkeys(table.values()))})")
+            raise UnfitError(f"{what} ({', '.join(dict.fromkeys(table.values()))})")
         return table[name]
 
     return convert
@@ -64,7 +64,7 @@ def _whole(lowest: int, what: str) -> Callable[[Any], int]:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-            raise Unfit(what)
+            raise UnfitError(what)
         return value
 
     return convert
@@ -75,30 +75,30 @@ def _boolean(value: Any) -> bool:
         return value.strip().lower() == "true"
     if isinstance(value, bool):
         return value
-    raise Unfit("a boolean")
+    raise UnfitError("a boolean")
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool | ListValue):
-        raise Unfit("a number")
+        raise UnfitError("a number")
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise Unfit("a number") from None
+        raise UnfitError("a number") from None
 
 
 def _separator(value: Any) -> str:
     """One ASCII character that can neither be part of a number nor end a line."""
     sep = _text(value)
     if len(sep) != 1 or not sep.isascii() or sep.isalnum() or sep in '\0\r\n"+-.':
-        raise Unfit("one character such as ',', ';', '|', a blank or a tab")
+        raise UnfitError("one character such as ',', ';', '|', a blank or a tab")
     return sep
 
 
 def _strings(value: Any) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple | ListValue) or not all(isinstance(item, str) for item in items):
-        raise Unfit("a string or a list of strings")
+        raise UnfitError("a string or a list of strings")
     return tuple(items)
 
 
@@ -109,7 +109,7 @@ def _schema(value: Any) -> tuple[str, ...]:
     try:
         return tuple(column_type(name) for name in names)
     except OperationError:
-        raise Unfit(f"column types ({', '.join(COLUMN_TYPES)}), one for each column or one for all") from None
+        raise UnfitError(f"column types ({', '.join(COLUMN_TYPES)}), one for each column or one for all") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def convert(
             raise OperationError(f"{name_of(written)} is given twice")
         try:
             values[name] = known[name].convert(value)
-        except Unfit as unfit:
+        except UnfitError as unfit:
             raise OperationError(f"{name_of(written)} must be {unfit}, found {shown(value)}") from None
     return values
 

@@ -1,4 +1,4 @@
-"""What to read and how: the options of a read statement, joined with the metadata file and with what the file looks like."""
+"""What to read and how: the options of a read statement, joined with the metadata and with what the file looks like."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CSV_ONLY = ("header", "sep", "fill", "default", "naStrings")
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """Everything that reading needs to know. Sizes are None, and the schema is empty, where only the file itself says."""
+    """Everything that reading needs to know. Sizes are None, and the schema is empty, where only the file says."""
 
     path: str
     data_type: str = "matrix"
@@ -60,7 +60,7 @@ def resolve(path: str, options: Mapping[str, Any]) -> ReadPlan:
         known |= _recognise(path, known)
     check_applicable("read", given, READ_OPTIONS, known["data_type"], known["format"])
     plan = _plan(path, known)
-    if data_type == "matrix" and plan.value_type != "double":
+    if plan.data_type == "matrix" and plan.value_type != "double":
         raise OperationError(
             f"a matrix has value type double, but '{path}' is said to hold value type {plan.value_type}",
             'give data_type="scalar" to read a single value, or data_type="frame" for columns of other types',

@@ -31,6 +31,14 @@ from gramian.ir.types import (
 REQUIRED = object()
 
 
+class ArgumentError(OperationError):
+    """The arguments of a call do not suit the parameters. `at` is the guilty one, or None if one is missing."""
+
+    def __init__(self, message: str, hint: str | None = None, at: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.at = at
+
+
 class Effect(Enum):
     PURE = "pure"  # equal calls may be merged, unused ones dropped
     FRESH = "fresh"  # every call has a result of its own (random numbers); unused ones may be dropped
@@ -69,6 +77,14 @@ class Param:
         if self.required:
             return text
         return f"{text} = {default_text(self.default)}"
+
+    @property
+    def usage(self) -> str:
+        if self.variadic:
+            return f"{self.name}..."
+        if self.required:
+            return self.name
+        return f"[{self.name}]" if self.default is None else f"{self.name}={default_text(self.default)}"
 
     def accepts_type(self, type: Type) -> bool:
         if type.kind is Kind.MISSING:
@@ -130,6 +146,11 @@ class Op:
         return f"{self.name}({', '.join(map(str, self.params))})"
 
     @property
+    def usage(self) -> str:
+        """How a call looks, for messages: `matrix(data, rows, cols, byrow=TRUE)`, `log(x, [base])`."""
+        return f"{self.name}({', '.join(p.usage for p in self.params)})"
+
+    @property
     def variadic(self) -> bool:
         return bool(self.params) and self.params[-1].variadic
 
@@ -159,29 +180,25 @@ class Op:
             elif self.variadic:
                 rest.append(at)
             else:
-                raise OperationError(
-                    f"{self.name}() takes at most {len(fixed)} argument{'s' * (len(fixed) != 1)}, found {len(names)}",
-                    f"the signature is {self.signature}",
-                )
+                most = f"at most {len(fixed)} argument{'s' * (len(fixed) != 1)}" if fixed else "no arguments"
+                raise ArgumentError(f"{self.name}() takes {most}, found {len(names)}", f"usage: {self.usage}", at)
         for param, slot in zip(fixed, slots, strict=True):
             if slot is None and param.required:
-                raise OperationError(
-                    f"{self.name}() misses its argument '{param.name}'", f"the signature is {self.signature}"
-                )
+                raise ArgumentError(f"{self.name}() misses its argument '{param.name}'", f"usage: {self.usage}")
         if self.variadic and not rest and self.params[-1].required:
-            raise OperationError(f"{self.name}() needs at least one argument", f"the signature is {self.signature}")
+            raise ArgumentError(f"{self.name}() needs at least one argument", f"usage: {self.usage}")
         return slots + rest
 
     def _bind_name(self, name: str, at: int, slots: list[int | None], rest: list[int | None]) -> None:
         known = [p.name for p in self.params]
         if name not in known:
-            hint = did_you_mean(name, known) or f"the signature is {self.signature}"
-            raise OperationError(f"{self.name}() has no argument '{name}'", hint)
+            hint = did_you_mean(name, known) or f"usage: {self.usage}"
+            raise ArgumentError(f"{self.name}() has no argument '{name}'", hint, at)
         index = known.index(name)
         if self.params[index].variadic:
             rest.append(at)
         elif slots[index] is not None:
-            raise OperationError(f"{self.name}() gets its argument '{name}' twice")
+            raise ArgumentError(f"{self.name}() gets its argument '{name}' twice", None, at)
         else:
             slots[index] = at
 

@@ -7,15 +7,15 @@ something else; elsewhere they use Python's operators directly (`Op.scalar`).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 from gramian.errors import OperationError
-from gramian.ir.types import ScalarValue, scalar, value_type_of
+from gramian.ir.types import ScalarValue, scalar, truncated, value_type_of
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-# Casts move doubles this far away from zero before they truncate, so that 0.1 * 30 counts as 3; see language page 3.3.
-_NUDGE = 2.0**-53
+_WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 
 
 def text(value: ScalarValue) -> str:
@@ -195,17 +195,17 @@ def logical_xor(a: ScalarValue, b: ScalarValue) -> bool:
 
 
 def as_int(value: Any) -> int:
-    """A number as an int: towards zero, where values just below an int count as that int; NaN is 0, infinities saturate."""
+    """A number as an int: towards zero; NaN is 0, what is too large saturates. Text may have a fraction."""
     if isinstance(value, str):
-        return as_int(as_double(value))
+        return as_int(int(value) if _WHOLE.fullmatch(value) else as_double(value))
     if isinstance(value, int):
-        return int(value)
+        return min(max(int(value), INT_MIN), INT_MAX)
     value = float(value)
     if value != value:
         return 0
     if abs(value) >= 2.0**63:
         return INT_MAX if value > 0 else INT_MIN
-    return int(value + _NUDGE if value > 0 else value - _NUDGE)
+    return truncated(value)
 
 
 def as_double(value: Any) -> float:

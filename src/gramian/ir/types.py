@@ -89,10 +89,12 @@ class Type:
         """The known value of a number, truncated as sizes and indices are; None if unknown or not finite."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             return None
-        return int(self.value) if math.isfinite(self.value) else None
+        return truncated(self.value) if math.isfinite(self.value) else None
 
     def without_size(self) -> Type:
         """The same type with sizes and values forgotten."""
+        if self.rows is None and self.cols is None and self.known is None and not self.items:
+            return self
         return replace(self, rows=None, cols=None, known=None, items=tuple(t.without_size() for t in self.items))
 
     def without_value(self) -> Type:
@@ -118,6 +120,17 @@ class Type:
                 return f"a {size_text(self.rows)}x{size_text(self.cols)} {self.kind.value}"
             case _:
                 return f"a {self.kind.value}"
+
+
+# Casts move doubles this far away from zero before they truncate; see language page 3.3.
+NUDGE = 2.0**-53
+
+
+def truncated(value: float) -> int:
+    """A finite number without its fraction, where doubles just below a whole number count as that number."""
+    if isinstance(value, int):
+        return int(value)
+    return int(value + NUDGE if value > 0 else value - NUDGE)
 
 
 def size_text(size: int | None) -> str:

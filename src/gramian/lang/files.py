@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 from gramian.errors import Diagnostic, ScriptError
@@ -29,6 +30,13 @@ class File:
     stem: str
     functions: dict[str, Signature] = field(default_factory=dict)
     namespaces: dict[str, File] = field(default_factory=dict)
+    is_library: bool = False
+
+    @cached_property
+    def has_lazy_operators(self) -> bool:
+        """Most files have no && or ||, and need no thought of them."""
+        text = self.script.source.text
+        return "&&" in text or "||" in text
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +70,7 @@ class Files:
         path = LIBRARY / "builtin" / f"{name}.dml"
         if not name.isidentifier() or not path.is_file():
             return None
-        return self._load(path, path.name).functions.get(name)
+        return self._load(path, f"builtin/{path.name}").functions.get(name)
 
     def _load(self, path: Path, shown: str) -> File:
         key = path.resolve()
@@ -77,6 +85,7 @@ class Files:
             self.errors += error.diagnostics
             script = tree.Script(source, (), ())
         file = File(script, "".join(c if c.isalnum() else "_" for c in stem))
+        file.is_library = key is not None and LIBRARY in key.parents
         if key:
             self._loaded[key] = file
         self.all.append(file)

@@ -191,6 +191,7 @@ def _cast(name: str, result: ValueType, convert: Callable[[Any], ScalarValue], d
         infer,
         convert,
         doc,
+        family="cast",
         samples=("2", "-2.9", "TRUE", '"1e3"', "NaN", '"true"' if result is BOOLEAN else '" 3.5 "'),
         **rest,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -112,9 +114,34 @@ def generator(seed: int, block: int, use: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=(seed % 2**64) + (block << 64), counter=use << 192))
 
 
+class FreshSeeds:
+    """A new seed for every call without one: unpredictable, or a sequence that a run's own seed fixes."""
+
+    def __init__(self) -> None:
+        self._sequence: np.random.Generator | None = None
+
+    def next(self) -> int:
+        if self._sequence is None:
+            return int.from_bytes(os.urandom(8))
+        return int(self._sequence.integers(2**63))
+
+    @contextmanager
+    def fixed_by(self, seed: int | None) -> Iterator[None]:
+        """Meanwhile take new seeds from a sequence that starts at `seed`, unless it is None."""
+        before = self._sequence
+        self._sequence = None if seed is None else np.random.Generator(np.random.Philox(key=seed % 2**64))
+        try:
+            yield
+        finally:
+            self._sequence = before
+
+
+fresh_seeds = FreshSeeds()
+
+
 def actual_seed(seed: int | None) -> int:
     """The seed given, or a new one each time."""
-    return int.from_bytes(os.urandom(8)) if seed is None or seed == _FRESH else seed
+    return fresh_seeds.next() if seed is None or seed == _FRESH else seed
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,8 @@ define(
     list_index,
     "target[lower:upper] of a list, which is a list again",
     internal=True,
+    traits=(Trait.SHARES,),
+    samples=('list(1, "b", TRUE), 2, missing', 'list(a=1, b="b", c=TRUE), "b", 3.7', "list(matrix(0, 0, 2)), 1, 1"),
 )
 
 
@@ -210,4 +212,10 @@ define(
     list_assign,
     "target with target[lower:upper] = value for a list",
     internal=True,
+    traits=(Trait.SHARES,),
+    samples=(
+        'list(1, "b", TRUE), 2.5, 2, missing',
+        'list(a=1, b="b", c=TRUE), list(0, "x"), "b", "c"',
+        "list(1, 2), matrix(3, 1, 1), 1.9, missing",
+    ),
 )

@@ -110,10 +110,10 @@ def arithmetic(name: str, of_ints: ValueType = INT) -> Callable[[Type, Type], Ty
         if a.is_matrix or b.is_matrix:
             for type in (a, b):
                 if type.is_scalar and type.value_type in (BOOLEAN, STRING):
-                    raise _cannot_combine(name, a, b)
+                    raise _cannot_combine(name, a, b, _remedy(name, type))
             return cellwise_result(f"operator {name}", (a, b), DOUBLE)
         if STRING in value_types:
-            raise _cannot_combine(name, a, b)
+            raise _cannot_combine(name, a, b, "use as.double() to read a number from text")
         if UNKNOWN in value_types:
             return scalar(UNKNOWN if of_ints is INT else DOUBLE)
         if value_types == (BOOLEAN, BOOLEAN):
@@ -134,6 +134,12 @@ def arithmetic_value_type(value_types: tuple[ValueType, ...], of_ints: ValueType
 
 def _cannot_combine(name: str, a: Type, b: Type, hint: str | None = None) -> OperationError:
     return OperationError(f"operator {name} cannot combine {a.describe()} and {b.describe()}", hint)
+
+
+def _remedy(name: str, odd: Type) -> str | None:
+    if odd.value_type is BOOLEAN:
+        return "convert the boolean with as.integer() first"
+    return "use toString() for the text of a matrix" if name == "+" else None
 
 
 def plus(a: Type, b: Type) -> Type:

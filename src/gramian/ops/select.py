@@ -94,7 +94,7 @@ define(
     samples=(
         'matrix("1 NaN 3 NaN", 2, 2), NaN, 0',
         'matrix("1 0 -3 0", 2, 2), 0, NaN',
-        'matrix("1 Infinity -Infinity 0", 2, 2), Infinity, 9.5',
+        'matrix("1 Infinity -Infinity 0", 2, 2), Inf, 9.5',
         'matrix("1 2 3 4", 2, 2), 7, 0',
         "matrix(0, 0, 3), 0, 1",
     ),

@@ -21,15 +21,17 @@ from gramian.source import Span
 
 @dataclass
 class Generated:
-    """The Python source of a program, the span of each of its lines, and the operators whose kernels it calls.
+    """The Python source of a program and the span of each of its lines.
 
-    `kernels` maps names in the source to operators; `functions` maps names in the source to functions of the program.
+    `kernels` maps names in the source to operators; `functions` maps names in the source to functions of the program;
+    `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known.
     """
 
     lines: list[str] = field(default_factory=list)
     spans: list[Span | None] = field(default_factory=list)
     kernels: dict[str, Op] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
+    loops: list[tuple[int, int, str, int | None]] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -150,8 +152,11 @@ class FunctionWriter:
         return f"loop_range({', '.join(bounds)})"
 
     def for_loop(self, item: For) -> None:
-        with self.indented(f"for v_{item.variable} in {self.loop_range(item)}:"):
+        over = self.loop_range(item)
+        first = len(self.out.lines) + 1
+        with self.indented(f"for v_{item.variable} in {over}:"):
             self.region(item.body)
+        self.out.loops.append((first, len(self.out.lines), item.variable, item.stop.type.int_value()))
 
     def parallel_for(self, item: For) -> None:
         """The body becomes a function of its own, so that only the results outlive an iteration."""

@@ -15,14 +15,27 @@ from gramian.ir.scalar import as_double, as_int, as_logical, describe, text
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind
 from gramian.ir.values import ListValue
 
+Entry = tuple[Function, Callable[..., Any]]
+
 CONVERT: Mapping[Any, Callable[[Any], Any]] = {INT: as_int, DOUBLE: as_double, BOOLEAN: as_logical, STRING: text}
 
 
 class FunctionTable:
-    """The functions of a running program by the names that eval() accepts."""
+    """The functions of a running program by the names that eval() accepts.
 
-    def __init__(self, functions: Mapping[str, tuple[Function, Callable[..., Any]]]) -> None:
-        self.functions = functions
+    `load` finds functions that the program does not name, those of the library, by name.
+    """
+
+    def __init__(self, functions: Mapping[str, Entry], load: Callable[[str], Entry | None]) -> None:
+        self.functions = dict(functions)
+        self._load = load
+
+    def _find(self, name: str) -> Entry | None:
+        if name not in self.functions and name not in REGISTRY:
+            found = self._load(name)
+            if found is not None:
+                self.functions[name] = found
+        return self.functions.get(name)
 
     def eval(self, name: str, *args: Any) -> Any:
         """The first result, as a matrix."""
@@ -44,8 +57,9 @@ class FunctionTable:
     def call(self, name: str, args: Sequence[Any]) -> tuple[Any, ...]:
         """All results of a function of the program or of an operator."""
         given, names = _spread(args)
-        if name in self.functions:
-            function, run = self.functions[name]
+        found = self._find(name)
+        if found is not None:
+            function, run = found
             result = run(*bind(function, given, names))
             return result if len(function.outputs) > 1 else (result,) if function.outputs else ()
         op = REGISTRY.get(name)

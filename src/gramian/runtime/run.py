@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,20 @@ from gramian.errors import OperationError
 from gramian.ir import scalar
 from gramian.ir.program import Program
 from gramian.ir.values import ListValue
+from gramian.lang.dml import parse
+from gramian.lang.lower import lower
+from gramian.ops.generate import fresh_seeds
 from gramian.ops.index import out_of_range, store
+from gramian.passes.facts import Facts
+from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of
 from gramian.runtime.codegen import Generated, generate
 from gramian.runtime.failure import script_error
-from gramian.runtime.functions import FunctionTable
+from gramian.runtime.functions import Entry, FunctionTable
+from gramian.runtime.progress import Progress
 from gramian.runtime.statistics import Statistics
+from gramian.settings import Settings
+from gramian.source import Source
 
 # Generated functions take no space on the C stack, so scripts may recurse deeper than Python allows by default.
 RECURSION = 10_000
@@ -39,23 +48,38 @@ def loop_range(start: Any, stop: Any, step: Any = None) -> range:
 class Execution:
     """A compiled program, ready to run."""
 
-    def __init__(self, program: Program, backend: Backend, statistics: Statistics | None = None) -> None:
+    def __init__(
+        self, program: Program, backend: Backend, settings: Settings, statistics: Statistics | None = None
+    ) -> None:
         self.program = program
         self.generated: Generated = generate(program)
         self.filename = f"<gramian {program.source.name}>"
+        self.settings = settings
         self.statistics = statistics
         self.namespace = self._namespace(backend)
         code = compile(self.generated.source, self.filename, "exec")
         exec(code, self.namespace)
-        table = FunctionTable(
-            {
-                name: (program.functions[unique], self.namespace[f"f_{unique}"])
-                for name, unique in program.callable.items()
-                if unique in program.functions
-            }
-        )
+        self.backend = backend
+        table = FunctionTable(self.functions(), self._library_function)
         self.namespace["eval_function"] = table.eval
         self.namespace["evalList_function"] = table.eval_list
+
+    def functions(self) -> dict[str, Entry]:
+        """The functions that eval() may call, by name, with their compiled form."""
+        return {
+            name: (self.program.functions[unique], self.namespace[f"f_{unique}"])
+            for name, unique in self.program.callable.items()
+            if unique in self.program.functions
+        }
+
+    def _library_function(self, name: str) -> Entry | None:
+        """Compile a function of the library that the program calls by a name made at run time."""
+        if not name.isidentifier():
+            return None
+        program = lower(Source("<eval>", f'found = eval("{name}")'), parse, self.settings)
+        if name not in program.callable:
+            return None
+        return Execution(run_passes(program, Facts()), self.backend, self.settings, self.statistics).functions()[name]
 
     def _namespace(self, backend: Backend) -> dict[str, Any]:
         kernels: dict[str, Callable[..., Any]] = {}
@@ -80,11 +104,22 @@ class Execution:
         Raises:
             ScriptError: something went wrong, with its place.
         """
+        start = perf_counter()
         try:
-            with np.errstate(all="ignore"), deep_recursion():
+            with ExitStack() as stack:
+                stack.enter_context(np.errstate(all="ignore"))
+                stack.enter_context(deep_recursion())
+                stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
+                if self.settings.progress:
+                    stack.enter_context(Progress(self.generated, self.filename))
                 self.namespace["f_main"]()
+        except BrokenPipeError:
+            raise  # nobody reads what the script prints: that is not the script's fault
         except Exception as error:
             raise script_error(error, self.generated, self.filename) from error
+        finally:
+            if self.statistics is not None:
+                self.statistics.total += perf_counter() - start
 
 
 @contextmanager

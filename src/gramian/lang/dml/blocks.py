@@ -23,6 +23,8 @@ class Blocks(Signatures):
         # The indices of the open braces, and the number of bodies (in braces or not) around the current place.
         self.braces: list[int] = []
         self.inside = 0
+        # How many missing '}' were reported where they belong, rather than at the '{' that stays open at the end.
+        self.lost_closers = 0
         # The place directly behind a statement that no ';' ended.
         self.statement_end = -1
 
@@ -94,15 +96,27 @@ class Blocks(Signatures):
         self.braces.append(opening)
         self.advance()
         body: list[Stmt] = []
-        while self.kind not in ("}", END):
+        while self.kind not in ("}", END) and not self._else_lacks_closer(opening):
             self.recovering(body)
         if self.kind == END:
             self._report_unclosed(opening)
-        self.advance()
+        elif self.kind == "else":
+            line = self.source.place(self.tokens[opening].start)[0]
+            self.report(f"expected '}}' before 'else', to close '{{' opened at line {line}")
+            self.lost_closers += 1
+        if self.kind == "}":
+            self.advance()
         self.braces.pop()
         self.inside -= 1
         self.depth -= 1
         return tuple(body)
+
+    def _else_lacks_closer(self, opening: int) -> bool:
+        """Does an `else` stand in the block of its own `if`, in a file that lacks a '}'?"""
+        if self.kind != "else" or not self.in_unclosed_block() or self.tokens[opening - 1].kind != ")":
+            return False
+        head = next((first for first, last in self.matching.items() if last == opening - 1), 0)
+        return self.tokens[head - 1].kind == "if"
 
     def in_unclosed_block(self) -> bool:
         """Is one of the blocks around the current place never closed, so that it may end before this place?"""
@@ -111,6 +125,9 @@ class Blocks(Signatures):
     def _report_unclosed(self, opening: int) -> None:
         opener = self.tokens[opening]
         if any(offset > opener.start for offset in self.lexed.swallowed):
+            return
+        if self.lost_closers:
+            self.lost_closers -= 1
             return
         line = self.source.place(opener.start)[0]
         message = f"expected '}}' to close '{{' opened at line {line}, but found the end of the file"

@@ -175,13 +175,25 @@ def _open_string(lexed: Lexed, text: str, span: Span) -> None:
     earlier = next((t for t in lexed.tokens if t.kind == STRING and _has_newline(lexed, t)), None)
     if earlier is not None:
         place = Span(lexed.source, earlier.start, earlier.start + 1)
-        found = found.with_note("an earlier string goes over several lines; is its closing quote missing?", place)
+        if _runs_into_value(lexed, earlier):
+            message = f"the string opened by {lexed.source.text[earlier.start]} is never closed"
+            found = Diagnostic(message, place, found.hint)
+        else:
+            found = found.with_note("an earlier string goes over several lines; is its closing quote missing?", place)
         lexed.errors[:] = [e for e in lexed.errors if e.span is not None and e.span.start < earlier.start]
         if lexed.blind_from is None:
             lexed.blind_from = earlier.start
     lexed.swallowed.append(span.start)
     lexed.errors.append(found)
     _add(lexed, STRING, span, "")
+
+
+def _runs_into_value(lexed: Lexed, string: Token) -> bool:
+    """Is the string followed by a value on its last line, which a string that ends where it should never is?"""
+    following = lexed.tokens[lexed.tokens.index(string) + 1 :][:1]
+    return any(
+        t.kind in (NAME, QUALIFIED, INT, DOUBLE) and "\n" not in lexed.source.text[string.end : t.start] for t in following
+    )
 
 
 def _has_newline(lexed: Lexed, token: Token) -> bool:

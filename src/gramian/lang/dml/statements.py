@@ -141,7 +141,10 @@ class Statements(Control, Strays):
         self.advance()
         hint = 'write source("path/file.dml") as name'
         path = self._path("source", hint)
-        self.expect("as", "'as' and a name for the file", hint)
+        if self.kind != "as":
+            place = self.span_from(first) if self.starts_line(self.pos) else self.span()
+            self.fail(f"expected 'as' and a name for the file, but found {self.describe()}", place, hint)
+        self.advance()
         namespace = self.expect_name("the namespace")
         return Import(self.span_from(first), str(path.value), self.span(path), str(namespace.value))
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
 from gramian.ir import node as ir
 from gramian.ir.node import Node, absent, literal
-from gramian.ir.op import REGISTRY, Effect, Op
+from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op
 from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
 from gramian.lang import tree
 from gramian.lang.files import Signature
 from gramian.lang.lower import expressions
 from gramian.lang.lower.context import Context
+from gramian.lang.lower.foreign import FUNCTIONS
 from gramian.source import Span
 
 
@@ -23,12 +24,17 @@ def value(c: Context, e: tree.Call) -> Node:
         return node
     if not node.type.items:
         raise expressions.error(f"{_title(e)}() has no result", e.span, "call it as a statement")
-    if len(node.type.items) == 1:
+    if len(node.type.items) == 1 or _is_library(c, node):
         return c.output(node, 0, e.span)
     names = ", ".join(_output_names(c, e, node))
     raise expressions.error(
         f"{_title(e)}() has {len(node.type.items)} results", e.span, f"take them with [{names}] = {_title(e)}(...)"
     )
+
+
+def _is_library(c: Context, node: Node) -> bool:
+    """Where one value is needed, functions of the library give their first result, as those of SystemDS do."""
+    return node.op is ir.CALL and c.unit.called[node.attrs[0]].file.is_library
 
 
 def _output_names(c: Context, e: tree.Call, node: Node) -> tuple[str, ...]:
@@ -78,8 +84,8 @@ def _find_function(c: Context, e: tree.Call) -> Signature | None:
 
 def _unknown_function(c: Context, e: tree.Call) -> ScriptError:
     known = [*c.file.functions, *SPECIAL, *(n for n, op in REGISTRY.items() if not op.internal and n[0].isalpha())]
-    hint = did_you_mean(e.function, known)
-    if hint is None and e.function in c.entries:
+    hint = FUNCTIONS.get(e.function) or did_you_mean(e.function, known)
+    if e.function in c.entries:
         hint = f"'{e.function}' is a variable; index it with [ ]"
     return expressions.error(f"function '{e.function}' is not defined", e.name_span, hint)
 
@@ -137,9 +143,14 @@ def _bind(e: tree.Call, signature: Signature) -> list[tree.Arg | None]:
 
 
 def _signature_error(message: str, span: Span, signature: Signature, hint: str | None = None) -> ScriptError:
-    params = ", ".join(f"{declared_type(p).describe().split(' ', 1)[1]} {p.name}" for p in signature.declared.params)
+    params = ", ".join(map(_parameter_text, signature.declared.params))
     note = (f"{signature.title}({params}) is defined at", signature.declared.name_span)
     return ScriptError(Diagnostic(message, span, hint, (note,)))
+
+
+def _parameter_text(declared: tree.Declared) -> str:
+    default = f" = {declared.default.span.text}" if declared.default is not None else ""
+    return f"{declared_type(declared).describe().split(' ', 1)[1]} {declared.name}{default}"
 
 
 def _default(c: Context, signature: Signature, default: tree.Expr) -> Node:
@@ -161,19 +172,23 @@ def declared_type(declared: tree.Declared) -> Type:
 CASTS = {INT: "as.integer", DOUBLE: "as.double", STRING: "toString"}
 
 
+# What to do about a value of another kind: (wanted, found).
+KIND_HINTS = {
+    (Kind.MATRIX, Kind.SCALAR): "use as.matrix() to make a 1x1 matrix of a scalar",
+    (Kind.SCALAR, Kind.MATRIX): "use as.scalar() to take the number out of a 1x1 matrix",
+    (Kind.MATRIX, Kind.FRAME): "use as.matrix()",
+    (Kind.FRAME, Kind.MATRIX): "use as.frame()",
+    (Kind.MATRIX, Kind.LIST): "use as.matrix() to take it out of the list",
+    (Kind.SCALAR, Kind.LIST): "use as.scalar() to take it out of the list",
+}
+
+
 def convert(c: Context, node: Node, param: tree.Declared, span: Span) -> Node:
     """An argument as the declared parameter takes it: scalars are converted, other kinds must agree."""
     wanted = declared_type(param)
     found = node.type
     if wanted.kind is not found.kind:
-        hint = {
-            (Kind.MATRIX, Kind.SCALAR): "use as.matrix() to make a 1x1 matrix of a scalar",
-            (Kind.SCALAR, Kind.MATRIX): "use as.scalar() to take the number out of a 1x1 matrix",
-            (Kind.MATRIX, Kind.FRAME): "use as.matrix()",
-            (Kind.FRAME, Kind.MATRIX): "use as.frame()",
-            (Kind.MATRIX, Kind.LIST): "use as.matrix() to take it out of the list",
-            (Kind.SCALAR, Kind.LIST): "use as.scalar() to take it out of the list",
-        }.get((wanted.kind, found.kind))
+        hint = KIND_HINTS.get((wanted.kind, found.kind))
         note = (f"'{param.name}' is declared at", param.span)
         message = f"parameter '{param.name}' needs {wanted.describe()}, found {found.describe()}"
         raise ScriptError(Diagnostic(message, span, hint, (note,)))
@@ -195,8 +210,10 @@ def cast(c: Context, node: Node, to: ValueType, span: Span) -> Node:
 def _operator(c: Context, e: tree.Call, op: Op) -> Node:
     try:
         slots = op.bind([arg.name for arg in e.args])
-    except OperationError as wrong:
-        raise expressions.error(wrong.message, _argument_span(e, wrong), wrong.hint) from None
+    except ArgumentError as wrong:
+        raise expressions.error(
+            wrong.message, e.span if wrong.at is None else e.args[wrong.at].span, wrong.hint
+        ) from None
     nodes = [expressions.lower(c, arg.value) for arg in e.args]
     fixed = len(op.params) - op.variadic
     args = [nodes[slot] if slot is not None else _filled(op, at) for at, slot in enumerate(slots)]
@@ -210,14 +227,6 @@ def _filled(op: Op, at: int) -> Node:
     return absent() if default is None else literal(default)
 
 
-def _argument_span(e: tree.Call, wrong: OperationError) -> Span:
-    """The argument that an error of binding is about, if it names one, else the whole call."""
-    for arg in e.args:
-        if arg.name is not None and f"argument '{arg.name}'" in wrong.message:
-            return arg.span
-    return e.span
-
-
 def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
     param = op.param(at)
     if param.accepts_type(node.type):
@@ -225,7 +234,7 @@ def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
     hint = None
     if node.type.is_matrix and "matrix" not in param.accepts:
         hint = "use as.scalar() to take the number out of a 1x1 matrix"
-    elif node.type.is_scalar and "matrix" in param.accepts:
+    elif node.type.is_numeric and "matrix" in param.accepts:
         hint = "use as.matrix() to make a 1x1 matrix of a scalar"
     elif node.type.kind is Kind.LIST:
         hint = "take an entry out with as.matrix(l[i]) or as.scalar(l[i])"
@@ -291,6 +300,8 @@ def _eval(c: Context, e: tree.Call) -> Node:
             f"the first argument of {e.function}() must be the name of a function, found {name.type.describe()}",
             e.args[0].value.span,
         )
+    if isinstance(name.type.value, str) and name.type.value not in REGISTRY:
+        c.unit.files.library(name.type.value)  # loads it, if there is one
     args = [name, *(expressions.lower(c, arg.value) for arg in e.args[1:])]
     return c.build(e.function, args, e.span)
 

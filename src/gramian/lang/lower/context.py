@@ -14,6 +14,7 @@ from gramian.ir.op import REGISTRY, Effect, Op
 from gramian.ir.program import Assign, Block, Do, Item, Region, Statement
 from gramian.ir.types import Type, join
 from gramian.lang.files import File, Files, Signature
+from gramian.lang.lower.foreign import VALUES
 from gramian.settings import Settings
 from gramian.source import Span
 
@@ -40,6 +41,7 @@ class Unit:
     errors: list[Diagnostic] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
     called: dict[str, Signature] = field(default_factory=dict)
+    script_variables: set[str] = field(default_factory=set)  # known once the main script is lowered
 
     def number(self) -> int:
         return next(self.numbers)
@@ -86,17 +88,25 @@ class Context:
     def read(self, name: str, span: Span) -> Node:
         entry = self.entries.get(name)
         if entry is None:
-            raise ScriptError(
-                Diagnostic(f"variable '{name}' is not defined", span, did_you_mean(name, self._readable()))
-            )
+            raise ScriptError(Diagnostic(f"variable '{name}' is not defined", span, self._hint(name)))
         if entry.type is None:
             raise Poisoned
         if name not in self._values:
             self._values[name] = ir.var(name, entry.type)
         return self.place(self._values[name], span)
 
-    def _readable(self) -> list[str]:
-        return [name for name in self.entries if not name.startswith("t__")]
+    def _hint(self, name: str) -> str | None:
+        if name in VALUES:
+            return VALUES[name]
+        if name in self.unit.script_variables:
+            return f"functions do not see the variables of the script; give it as an argument '{name}'"
+        readable = [known for known in self.entries if not known.startswith("t__")]
+        if hint := did_you_mean(name, readable):
+            return hint
+        record = REGISTRY.get(name)
+        if name in self.file.functions or (record is not None and not record.internal):
+            return f"'{name}' is a function, called as {name}(...)"
+        return None
 
     def type_of(self, name: str) -> Type | None:
         entry = self.entries.get(name)
@@ -169,7 +179,9 @@ def merge(a: dict[str, Entry], b: dict[str, Entry], span: Span) -> tuple[dict[st
             merged[name] = replace(only, type=only.type and only.type.without_size(), certain=False)
             continue
         mine, other = a[name], b[name]
-        if mine.type is None or other.type is None:
+        if mine is other:
+            merged[name] = mine
+        elif mine.type is None or other.type is None:
             merged[name] = Entry(None, True, mine.span)
         elif mine.type.kind is not other.type.kind:
             conflicts[name] = _conflict(name, mine, other, span)

@@ -67,12 +67,13 @@ def lower_if(c: Context, s: tree.If) -> None:
 
 @dataclass
 class Loop:
-    """What lowering the body of a loop once has written."""
+    """What lowering the body of a loop once has written; `end` are the variables at its end."""
 
     head: list[Item]
     test: Node
     spans: Spans
     body: list[Item]
+    end: dict[str, Entry]
 
 
 def lower_while(c: Context, s: tree.While) -> None:
@@ -82,7 +83,7 @@ def lower_while(c: Context, s: tree.While) -> None:
             (test,), spans = settle(c, lambda: [expressions.condition(c, condition)], [condition.span])
         with c.region() as body:
             statements.lower_all(c, s.body)
-        return Loop(head, test, spans, body)
+        return Loop(head, test, spans, body, c.entries)
 
     # The first evaluation of the test always happens, so that what is wrong with it is an error at once.
     loop = _fixpoint(c, write, assigned(s.body), s.span)
@@ -92,8 +93,7 @@ def lower_while(c: Context, s: tree.While) -> None:
 def _fixpoint(c: Context, write: Callable[[], Loop], names: set[str], span: Span) -> Loop:
     """Lower a loop until the types assumed at its start cover those at its end."""
     c.close_block()
-    before = c.entries
-    assumed = {n: replace(e, type=e.type.without_size()) if n in names and e.type else e for n, e in before.items()}
+    assumed = _widened(c.entries, names)
     reported: dict[str, Diagnostic] = {}
     while True:
         mark = len(c.unit.errors)
@@ -104,17 +104,25 @@ def _fixpoint(c: Context, write: Callable[[], Loop], names: set[str], span: Span
         if _same(merged, assumed):
             break
         del c.unit.errors[mark:]
-        assumed = {n: replace(e, type=e.type.without_size()) if n in names and e.type else e for n, e in merged.items()}
+        assumed = _widened(merged, names)
     c.unit.errors += reported.values()
     c.entries = merged
     return loop
 
 
-def _same(a: dict[str, Entry], b: dict[str, Entry]) -> bool:
-    def types(entries: dict[str, Entry]) -> dict[str, object]:
-        return {n: (e.type.without_size() if e.type else None, e.certain) for n, e in entries.items()}
+def _widened(entries: dict[str, Entry], names: set[str]) -> dict[str, Entry]:
+    """What is known before any iteration: of the variables that the loop assigns neither sizes nor values."""
+    return entries | {
+        n: replace(e, type=e.type.without_size()) for n in names if (e := entries.get(n)) is not None and e.type
+    }
 
-    return types(a) == types(b)
+
+def _same(a: dict[str, Entry], b: dict[str, Entry]) -> bool:
+    def unlike(x: Entry, y: Entry) -> bool:
+        types = [e.type and e.type.without_size() for e in (x, y)]
+        return types[0] != types[1] or x.certain != y.certain
+
+    return a.keys() == b.keys() and not any(e is not b[n] and unlike(e, b[n]) for n, e in a.items())
 
 
 def lower_for(c: Context, s: tree.For) -> None:
@@ -150,15 +158,14 @@ def _write_for(
         c.entries[s.variable] = Entry(scalar(INT), True, s.variable_span)
         with c.region() as body:
             lower_body()
-        return Loop([], bounds[0], spans, body)
+        return Loop([], bounds[0], spans, body, c.entries)
 
     loop = _fixpoint(c, write, assigned(s.body) | {s.variable}, s.span)
-    after = c.entries
     if parallel is not None:
-        c.entries = before | {name: after[name] for name in parallel.results if name in after}
+        c.entries = before | {name: c.entries[name] for name in parallel.results if name in c.entries}
     elif s.step is None:
-        # Without a step the loop runs at least once, so that what its body assigns is there afterwards.
-        c.entries = {n: replace(e, certain=e.certain or n in assigned(s.body) | {s.variable}) for n, e in after.items()}
+        # Without a step the loop runs at least once: what holds at the end of its body holds after it.
+        c.entries = loop.end
     step = bounds[2] if len(bounds) > 2 else None
     c.append(For(s.variable, bounds[0], bounds[1], step, tuple(loop.body), s.span, spans, parallel))
 

@@ -162,5 +162,9 @@ def condition(c: Context, e: tree.Expr) -> Node:
         return node
     hint = None
     if node.type.is_matrix:
-        hint = "use as.scalar() for a 1x1 matrix, or sum(), min() or max() of its cells"
+        single = "use as.scalar() for a 1x1 matrix"
+        several = "use sum(), min() or max() of its cells"
+        hint = f"{single}, or {several[4:]}" if node.type.cells is None else single if node.type.cells == 1 else several
+    elif node.type.value_type is STRING:
+        hint = f'compare it, as in {e.span.text} == "yes"' if isinstance(e, tree.Name) else None
     raise error(f"a condition must be a boolean or a number, found {node.type.describe()}", e.span, hint)

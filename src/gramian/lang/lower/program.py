@@ -5,7 +5,7 @@ from __future__ import annotations
 from gramian.errors import Diagnostic, ScriptError
 from gramian.ir.op import REGISTRY
 from gramian.ir.program import Function, Program, Variable
-from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, ValueType
+from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, ValueType
 from gramian.lang import tree
 from gramian.lang.files import File, Files, Parse, Signature
 from gramian.lang.lower import calls, expressions, statements
@@ -33,7 +33,8 @@ def lower(source: Source, parse: Parse, settings: Settings) -> Program:
         done += 1
     if unit.errors:
         raise ScriptError(_in_order(unit.errors))
-    callable = {name: signature.name for name, signature in main_file.functions.items()}
+    library = [file for file in files.all if file.is_library]
+    callable = {name: signature.name for file in (*library, main_file) for name, signature in file.functions.items()}
     for alias, file in main_file.namespaces.items():
         callable |= {f"{alias}::{name}": signature.name for name, signature in file.functions.items()}
     return Program(source, main, functions, callable)
@@ -49,6 +50,7 @@ def _in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
 def _main(unit: Unit, file: File) -> Function:
     c = Context(unit, file)
     statements.lower_all(c, file.script.statements)
+    unit.script_variables.update(c.entries)
     body = c.finish()
     span = file.script.statements[0].span if file.script.statements else _start(file)
     return Function("main", "main", (), (), body, span, c.first_assigned)
@@ -128,7 +130,15 @@ def _wrong_output(c: Context, declared: tree.Function, output: tree.Declared, en
             f"result '{output.name}' of {declared.name}() is declared as {calls.declared_type(output).describe()}, "
             f"but assigned {entry.type.describe()}",
             entry.span,
-            None,
+            _output_hint(calls.declared_type(output), entry.type),
             (("declared at", output.span),),
         )
     )
+
+
+def _output_hint(wanted: Type, found: Type) -> str | None:
+    if wanted.kind is not found.kind:
+        return calls.KIND_HINTS.get((wanted.kind, found.kind))
+    if found.value_type is DOUBLE and wanted.value_type is INT:
+        return "declare it as double, or round it with as.integer()"
+    return f"declare it as {found.value_type.value}"

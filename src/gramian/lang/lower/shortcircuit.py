@@ -20,8 +20,7 @@ HARMLESS = ("==", "!=", "<", "<=", ">", ">=", "&", "|", "&&", "||", "+", "-", "*
 
 def desugar(c: Context, s: tree.Stmt) -> tree.Stmt:
     """The statement with its lazy operators hoisted before it. Bodies and the tests of `while` are left for later."""
-    text = s.span.source.text
-    if "&&" not in text and "||" not in text:
+    if not c.file.has_lazy_operators:
         return s
     match s:
         case tree.Assign() | tree.MultiAssign() | tree.CallStmt():

@@ -90,7 +90,8 @@ def _check_stored(before: Node, value: Node, span: Span) -> None:
     if before.type.is_matrix:
         if value.type.is_matrix or (value.type.is_scalar and value.type.value_type is not STRING):
             return
-        raise error(f"{value.type.describe()} cannot be stored in a matrix", span)
+        hint = "a matrix holds numbers only; a frame also holds text" if value.type.is_scalar else None
+        raise error(f"{value.type.describe()} cannot be stored in a matrix", span, hint)
     if value.type.kind not in (Kind.FRAME, Kind.SCALAR):
         raise error(f"{value.type.describe()} cannot be stored in a frame", span, "use as.frame()")
 

@@ -1,0 +1,67 @@
+"""Measure gramian beside its peers, in turn, in one run, and print the ratios.
+
+    python benchmarks/run.py                 all measures
+    python benchmarks/run.py --only startup  those whose name contains a word
+    python benchmarks/run.py --repeat 11     more repetitions
+
+Machines are noisy, so what counts is the ratio of the medians of runs that took turns. No test depends on a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from measures import compile_time, loops, startup
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A workload: `ours` and `peer` each do it once and return the seconds it took; `limit` is the ratio to keep below."""
+
+    name: str
+    peer_name: str
+    ours: Callable[[], float]
+    peer: Callable[[], float]
+    limit: float
+
+
+MEASURES = (
+    Measure("startup: a one-line script", "python -c 'import numpy'", startup.gramian, startup.numpy, 4.0),
+    Measure("while loop, 1,000,000 iterations", "the same in Python", loops.gramian_while, loops.python_while, 2.0),
+    Measure("100,000 cells read and written", "the same with NumPy", loops.gramian_cells, loops.numpy_cells, 4.0),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="measure only what has this word in its name")
+    parser.add_argument("--repeat", type=int, default=7, help="how often each side runs (default 7)")
+    options = parser.parse_args()
+    print(f"{platform.machine()}, Python {platform.python_version()}, {options.repeat} runs each in turn\n")
+    print(f"{'measure':<34} {'gramian':>10} {'peer':>10} {'ratio':>7} {'limit':>6}   peer")
+    for measure in MEASURES:
+        if options.only in measure.name:
+            report(measure, options.repeat)
+    if options.only in "compile":
+        compile_time.report(options.repeat)
+
+
+def report(measure: Measure, repeat: int) -> None:
+    measure.ours()  # caches are warm in neither or in both
+    measure.peer()
+    ours, peers = [], []
+    for _ in range(repeat):
+        ours.append(measure.ours())
+        peers.append(measure.peer())
+    a, b = median(ours), median(peers)
+    print(
+        f"{measure.name:<34} {a * 1e3:>7.1f} ms {b * 1e3:>7.1f} ms {a / b:>7.2f} {measure.limit:>6.1f}   {measure.peer_name}"
+    )
+
+
+if __name__ == "__main__":
+    main()

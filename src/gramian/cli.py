@@ -1,0 +1,296 @@
+"""The command line: `gramian run`, `check`, `explain`, `builtins`.
+
+Scripts print to standard output; everything else goes to standard error. Exit status: 0 success, 1 an error in a script,
+2 a wrong command line. Modules are imported where they are used, so that `gramian --version` and help answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gramian import __version__
+from gramian.arguments import upstream_spelling
+
+if TYPE_CHECKING:
+    from gramian.settings import Scalar, Settings
+
+app = typer.Typer(
+    help="Run machine learning scripts written in DML, an R-like matrix language.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gramian {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+NamedOption = Annotated[
+    list[str] | None,
+    typer.Option("--nvargs", metavar="K=V ...", help="Script parameters by name: `-nvargs k=3 data=x.csv` gives $k, $data."),
+]
+PositionalOption = Annotated[
+    list[str] | None,
+    typer.Option("--args", metavar="V ...", help="Script parameters by position: `-args 3 x.csv` gives $1, $2."),
+]
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`gramian run train.dml -nvargs data=patients.csv epochs=20`
+
+`gramian run -s 'print(sum(seq(1, 100)))'`
+
+`gramian run train.dml -stats 5`   the five heaviest operators afterwards
+
+`gramian run train.dml -explain`   the plan first
+"""
+)
+def run(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="The script.", show_default=False)] = None,
+    text: Annotated[str | None, typer.Option("--script", "-s", metavar="TEXT", help="The script's text.")] = None,
+    path: Annotated[str | None, typer.Option("--file", "-f", metavar="FILE", help="Same as FILE.")] = None,
+    nvargs: NamedOption = None,
+    args: PositionalOption = None,
+    stats: Annotated[
+        int | None, typer.Option("--stats", metavar="[N]", help="Afterwards list the N (10) heaviest operators.")
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="[STAGE]", help="First print the plan (after a pass: its name).")
+    ] = None,
+    exec_: Annotated[
+        str, typer.Option("--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine.")
+    ] = "hybrid",
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
+    ] = None,
+) -> None:
+    """Run a script."""
+    _check_mode(exec_)
+    settings = _settings(nvargs, args, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    source = _source(file or path, text)
+
+    def work() -> None:
+        from gramian.api.script import Script
+
+        script = Script.compile(source(), settings)
+        if explain is not None:
+            _explain(source(), settings, explain)
+        try:
+            script.run()
+        finally:
+            sys.stdout.flush()
+            if script.statistics is not None:
+                from gramian.report import print_statistics
+
+                print_statistics(script.statistics, settings.statistics or 10)
+
+    _guarded(work)
+
+
+@app.command(
+    epilog="""
+**Example**
+
+`gramian check lib/*.dml train.dml -nvargs data=x.csv`
+"""
+)
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The scripts.", show_default=False)],
+    nvargs: NamedOption = None,
+    args: PositionalOption = None,
+) -> None:
+    """Compile scripts without running them, and list all their errors."""
+    settings = _settings(nvargs, args)
+
+    def work() -> None:
+        from gramian.api.script import Script
+        from gramian.errors import GramianError
+
+        wrong = 0
+        for path in files:
+            try:
+                Script.compile_file(path, settings)
+            except GramianError as error:
+                wrong += 1
+                print(render(error), file=sys.stderr)
+            else:
+                print(f"{path}: ok")
+        if wrong:
+            raise typer.Exit(1)
+
+    _guarded(work)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`gramian explain train.dml -nvargs data=x.csv`
+
+`gramian explain train.dml --after lower`   before any optimisation
+"""
+)
+def explain(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The script.", show_default=False)],
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one.")
+    ] = None,
+    nvargs: NamedOption = None,
+    args: PositionalOption = None,
+) -> None:
+    """Show how a script will run: its blocks and operators with sizes and estimated memory."""
+    settings = _settings(nvargs, args)
+    _guarded(lambda: _explain(_source(file, None)(), settings, after or "", sys.stdout))
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`gramian builtins`   all of them
+
+`gramian builtins order`   one with its arguments
+"""
+)
+def builtins(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One builtin.", show_default=False)] = None,
+) -> None:
+    """List the builtin functions and operators."""
+
+    def work() -> None:
+        from gramian.report import print_builtins
+
+        print_builtins(name)
+
+    _guarded(work)
+
+
+# -- what the commands share --------------------------------------------------------------------------------------------
+
+
+def _check_mode(mode: str) -> None:
+    if mode.lower() not in ("singlenode", "hybrid", "local"):
+        fail(f"execution mode '{mode}' is not available; this version runs on one machine: singlenode, hybrid or local")
+
+
+def _source(file: str | None, text: str | None) -> Callable[[], object]:
+    if (file is None) == (text is None):
+        fail("name a script file, or give the script's text with -s")
+
+    def load() -> object:
+        from gramian.api.script import read_text
+        from gramian.source import Source
+
+        if text is not None:
+            return Source("<text>", text)
+        assert file is not None
+        if file.endswith(".pydml"):
+            fail(f"'{file}': PyDML scripts are not supported yet, only DML")
+        return Source(file, read_text(file))
+
+    return load
+
+
+def _settings(
+    nvargs: Sequence[str] | None,
+    args: Sequence[str] | None,
+    *,
+    seed: int | None = None,
+    statistics: int | None = None,
+    progress: bool = False,
+) -> Settings:
+    from gramian.settings import Settings
+
+    if nvargs and args:
+        fail("give script parameters either with -nvargs or with -args")
+    if statistics is not None and statistics < 1:
+        fail(f"-stats takes a number of operators of at least 1, found {statistics}")
+    return Settings(parameters(nvargs or (), args or ()), seed, statistics, None, progress)
+
+
+def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Scalar]:
+    """Script parameters from the words after -nvargs and -args."""
+    from gramian.settings import parameter_value
+
+    found = {str(at): parameter_value(text) for at, text in enumerate(positional, 1)}
+    for item in named:
+        name, equals, text = item.partition("=")
+        if not equals:
+            fail(f"-nvargs takes name=value, found '{item}'")
+        if not (name.isascii() and name.replace("_", "a").isalnum() and name[0].isalpha()):
+            fail(f"'{name}' cannot be the name of a script parameter: use letters, digits and _")
+        if name in found:
+            fail(f"script parameter '{name}' is given twice")
+        found[name] = parameter_value(text)
+    return found
+
+
+def _explain(source: object, settings: Settings, stage: str, stream: object = None) -> None:
+    from gramian.report import print_plan
+
+    print_plan(source, settings, stage, stream or sys.stderr)
+
+
+def render(error: Exception) -> str:
+    from gramian.errors import ScriptError
+
+    return error.render() if isinstance(error, ScriptError) else f"error: {error}"
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _guarded(work: Callable[[], None]) -> None:
+    """Run a command's work; what goes wrong ends in one message and an exit status, never in a traceback."""
+    from gramian.errors import GramianError, UsageError
+
+    try:
+        work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; nothing is left to say, not even while Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        fail("interrupted", 130)
+    except UsageError as error:
+        fail(str(error))
+    except GramianError as error:
+        sys.stdout.flush()
+        print(render(error), file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def main() -> None:
+    """The entry point of the command `gramian`."""
+    try:
+        arguments = upstream_spelling(sys.argv[1:])
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    app(args=arguments, prog_name="gramian")

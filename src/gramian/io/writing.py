@@ -1,0 +1,182 @@
+"""Writing: a value becomes a file and its metadata, or, for a list, a folder of them; all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gramian.errors import OperationError
+from gramian.io import binary, csv, csv_frame, mm, text
+from gramian.io.files import Replacement, check_path, failing_as
+from gramian.io.metadata import metadata_path, metadata_text
+from gramian.io.options import WRITE_OPTIONS, check_applicable, convert
+from gramian.ir import scalar
+from gramian.ir.frame import Frame
+from gramian.ir.types import value_type_of
+from gramian.ir.values import ListValue
+
+_BLOCK = 1000
+
+
+def write_value(value: Any, path: str, options: Mapping[str, Any]) -> None:
+    """Write a matrix, frame, scalar or list under a name, in place of whatever has that name.
+
+    Raises:
+        OperationError: an option is unknown or does not apply, the value cannot be written in this format, or the file
+            system refuses. What was there before is then still there.
+    """
+    check_path(path)
+    given = convert(options.items(), WRITE_OPTIONS, lambda name: f"argument '{name}' of write()")
+    _check(value, path, given)
+    with failing_as("write", path), Replacement() as replacement:
+        about = _write(value, replacement.add(path), given)
+        if about is None:
+            replacement.remove(metadata_path(path))
+        else:
+            _write_text(replacement.add(metadata_path(path)), about)
+
+
+def data_type_of(value: Any) -> str:
+    match value:
+        case np.ndarray():
+            return "matrix"
+        case Frame():
+            return "frame"
+        case ListValue():
+            return "list"
+        case _:
+            return "scalar"
+
+
+def check_options(data_type: str, format: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that do not apply. A list passes them on to the matrices and frames in it."""
+    if data_type == "list":
+        return
+    check_applicable("write", given, WRITE_OPTIONS, data_type, format)
+    if (data_type, format) == ("frame", "mm"):
+        raise OperationError("a frame cannot be written in format mm", 'use format="csv" or format="binary"')
+    if format == "mm" and "description" in given:
+        raise OperationError("argument 'description' of write() does not apply to format mm, which has no metadata")
+
+
+def _check(value: Any, path: str, given: Mapping[str, Any]) -> None:
+    data_type = data_type_of(value)
+    check_options(data_type, given.get("format", "text"), given)
+    if isinstance(value, ListValue):
+        for item, name in zip(value.items, value.names, strict=True):
+            _check_name(path, name)
+            _check(item, path, _options_of_entry(item, given))
+    elif data_type != "scalar" and 0 in value.shape:
+        rows, cols = value.shape
+        raise OperationError(f"cannot write '{path}': a {rows}x{cols} {data_type} has no cells")
+
+
+def _check_name(path: str, name: str | None) -> None:
+    if name is not None and ("/" in name or "\0" in name or name.endswith(".mtd") or name in ("", "null")):
+        raise OperationError(
+            f"cannot write '{path}': the name '{name}' of a list entry cannot be part of a file's name"
+        )
+
+
+def _options_of_entry(item: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a list that its entry can use; the description is that of the list."""
+    data_type, format = data_type_of(item), given.get("format", "text")
+    kept = {}
+    for name, value in given.items():
+        option = WRITE_OPTIONS[name]
+        fits = data_type in option.data_types and (not option.formats or format in option.formats)
+        if name == "format" or data_type == "list" or (fits and name != "description"):
+            kept[name] = value
+    kept.pop("description", None)
+    return kept
+
+
+def _write(value: Any, target: str, given: Mapping[str, Any]) -> str | None:
+    """Write the data; the result is the text of its metadata, None for a format without."""
+    match value:
+        case ListValue():
+            return _write_list(value, target, given)
+        case np.ndarray():
+            return _write_matrix(np.asarray(value, np.float64), target, given)
+        case Frame():
+            return _write_frame(value, target, given)
+        case _:
+            return _write_scalar(value, target, given)
+
+
+def _write_matrix(matrix: Any, target: str, given: Mapping[str, Any]) -> str | None:
+    format = given.get("format", "text")
+    header, sep = given.get("header", False), given.get("sep", ",")
+    with open(target, "xb") as file:
+        match format:
+            case "csv":
+                csv.write_matrix(file, matrix, header=header, sep=sep, sparse=given.get("sparse", False))
+            case "binary":
+                binary.write_matrix(file, matrix)
+            case "mm":
+                mm.write_matrix(file, matrix)
+            case _:
+                text.write_matrix(file, matrix)
+    if format == "mm":
+        return None
+    entries = {
+        "data_type": "matrix",
+        "value_type": "double",
+        **_sizes(matrix.shape),
+        "rows_in_block": given.get("rows_in_block", _BLOCK) if format == "binary" else None,
+        "cols_in_block": given.get("cols_in_block", _BLOCK) if format == "binary" else None,
+        "nnz": int(np.count_nonzero(matrix)),
+        **_form(format, header, sep),
+    }
+    return metadata_text(entries, given.get("description"))
+
+
+def _write_frame(frame: Frame, target: str, given: Mapping[str, Any]) -> str:
+    format = given.get("format", "text")
+    header, sep = given.get("header", False), given.get("sep", ",")
+    with open(target, "xb") as file:
+        match format:
+            case "csv":
+                csv_frame.write_frame(file, frame, header=header, sep=sep)
+            case "binary":
+                binary.write_frame(file, frame)
+            case _:
+                text.write_frame(file, frame)
+    schema = "".join(f"{kind}," for kind in frame.types)
+    entries = {"data_type": "frame", "schema": schema, **_sizes(frame.shape), **_form(format, header, sep)}
+    return metadata_text(entries, given.get("description"))
+
+
+def _write_scalar(value: Any, target: str, given: Mapping[str, Any]) -> str:
+    """A scalar has only one form: its text."""
+    form = scalar.text(value)
+    _write_text(target, form.lower() if isinstance(value, bool) else form)
+    entries = {"data_type": "scalar", "value_type": value_type_of(value).value, "format": "text"}
+    return metadata_text(entries, given.get("description"))
+
+
+def _write_list(value: ListValue, target: str, given: Mapping[str, Any]) -> str:
+    os.mkdir(target)
+    for position, (item, name) in enumerate(zip(value.items, value.names, strict=True)):
+        file = os.path.join(target, f"{position}_{'null' if name is None else name}")
+        about = _write(item, file, _options_of_entry(item, given))
+        if about is not None:
+            _write_text(metadata_path(file), about)
+    entries = {"data_type": "list", "value_type": "unknown", **_sizes((len(value), 1)), "format": "text"}
+    return metadata_text(entries, given.get("description"))
+
+
+def _sizes(shape: tuple[int, int]) -> dict[str, int]:
+    return {"rows": shape[0], "cols": shape[1]}
+
+
+def _form(format: str, header: bool, sep: str) -> dict[str, Any]:
+    return {"format": format, **({"header": header, "sep": sep} if format == "csv" else {})}
+
+
+def _write_text(path: str, text: str) -> None:
+    with open(path, "x", encoding="utf-8", newline="") as file:
+        file.write(text)

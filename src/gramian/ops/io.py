@@ -1,0 +1,156 @@
+"""Reading and writing files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gramian.errors import OperationError, SizeError
+from gramian.io import missing_file, read_metadata, read_value, resolve, write_value
+from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
+from gramian.io.writing import check_options
+from gramian.ir.op import Effect, define, missing
+from gramian.ir.types import (
+    BOOLEAN,
+    DOUBLE,
+    INT,
+    LIST,
+    MISSING,
+    NOTHING,
+    STRING,
+    UNKNOWN,
+    Kind,
+    Type,
+    ValueType,
+    frame,
+    matrix,
+    scalar,
+    type_of,
+)
+
+_READ = (
+    ("data_type", "string"),
+    ("value_type", "string"),
+    ("format", "string"),
+    ("rows", "int"),
+    ("cols", "int"),
+    ("nnz", "int"),
+    ("rows_in_block", "int"),
+    ("cols_in_block", "int"),
+    ("schema", "string|list"),
+    ("header", "boolean"),
+    ("sep", "string"),
+    ("fill", "boolean"),
+    ("default", "double"),
+    ("naStrings", "string|list"),
+    ("na.strings", "string|list"),
+    ("indSep", "string"),
+    ("dataset", "string"),
+)
+_WRITE = (
+    ("format", "string"),
+    ("sep", "string"),
+    ("header", "boolean"),
+    ("sparse", "boolean"),
+    ("description", "string"),
+    ("rows_in_block", "int"),
+    ("cols_in_block", "int"),
+)
+_MM_TYPES = tuple(type_of("mm") if name == "format" else MISSING for name, _ in _READ)
+_VALUE_TYPES: Mapping[str, ValueType] = {"double": DOUBLE, "int": INT, "boolean": BOOLEAN, "string": STRING}
+
+
+def missing_input(path: str, options: Mapping[str, Any]) -> OperationError | None:
+    """The error for a read statement whose file is not there, or None.
+
+    Inference leaves this to the compiler, which knows whether the script itself writes the file before.
+    """
+    return missing_file(path)
+
+
+def _signature(name: str, first: str, options: tuple[tuple[str, str], ...]) -> str:
+    return f"{name}({first}, {', '.join(f'{option}: {accepts} = missing' for option, accepts in options)})"
+
+
+def _given(options: tuple[tuple[str, str], ...], values: tuple[Any, ...]) -> dict[str, Any]:
+    return {name: value for (name, _), value in zip(options, values, strict=True) if value is not None}
+
+
+def _known(options: tuple[tuple[str, str], ...], types: tuple[Type, ...]) -> tuple[dict[str, Any], bool]:
+    """The options whose values are known, and whether these are all that matter for the type of the result."""
+    given = {name: type for (name, _), type in zip(options, types, strict=True) if not missing(type)}
+    known = {name: type.value for name, type in given.items() if type.value is not None}
+    return known, all(name in known or type.kind is Kind.LIST for name, type in given.items())
+
+
+def read_kernel(path: str, *values: Any) -> Any:
+    return read_value(path, _given(_READ, values))
+
+
+def write_kernel(x: Any, path: str, *values: Any) -> tuple[()]:
+    write_value(x, path, _given(_WRITE, values))
+    return ()
+
+
+def infer_read(path: Type, *types: Type) -> Type:
+    """What the options, the metadata and the file itself say, as far as they are known when compiling."""
+    known, complete = _known(_READ, types)
+    given = convert(known.items(), READ_OPTIONS, lambda name: f"argument '{name}' of read()")
+    if not missing(types[0]) and "data_type" not in given:
+        raise OperationError("argument 'data_type' of read() must be a constant", 'write it out, as in "frame"')
+    if isinstance(path.value, str) and missing_file(path.value) is None:
+        if complete:
+            plan = resolve(path.value, known)
+            return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
+        metadata = read_metadata(path.value)
+        given = {**(metadata.options if metadata else {}), **given}
+    data_type, value_type = given.get("data_type", "matrix"), given.get("value_type", "double")
+    return _type_of(data_type, value_type, given.get("rows"), given.get("cols"))
+
+
+def _type_of(data_type: str, value_type: str, rows: int | None, cols: int | None) -> Type:
+    match data_type:
+        case "frame":
+            return frame(rows, cols)
+        case "scalar":
+            return scalar(_VALUE_TYPES.get(value_type, UNKNOWN))
+        case "list":
+            return LIST
+        case _:
+            return matrix(rows, cols)
+
+
+def infer_write(x: Type, path: Type, *types: Type) -> Type:
+    known, complete = _known(_WRITE, types)
+    given = convert(known.items(), WRITE_OPTIONS, lambda name: f"argument '{name}' of write()")
+    if complete:
+        check_options(x.kind.value, given.get("format", "text"), given)
+    if x.kind in (Kind.MATRIX, Kind.FRAME) and 0 in (x.rows, x.cols):
+        raise SizeError(f"write() cannot write {x.describe()}, which has no cells")
+    return NOTHING
+
+
+define(
+    _signature("read", "path: string", _READ),
+    infer_read,
+    read_kernel,
+    "the matrix, frame, scalar or list in a file",
+    family="io",
+    effect=Effect.ORDERED,
+)
+define(
+    "readMM(path: string)",
+    lambda path: infer_read(path, *_MM_TYPES),
+    lambda path: read_value(path, {"format": "mm"}),
+    "the matrix in a Matrix Market file",
+    family="io",
+    effect=Effect.ORDERED,
+)
+define(
+    _signature("write", "x: any, path: string", _WRITE),
+    infer_write,
+    write_kernel,
+    "write a matrix, frame, scalar or list to a file, with its metadata beside it",
+    family="io",
+    effect=Effect.ORDERED,
+)

@@ -1,0 +1,84 @@
+"""Progress of a running script on a terminal.
+
+A thread looks from time to time which line the script has reached, and what the loops around it are at. The script itself
+does nothing for it, so that progress costs no time in its loops.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gramian.runtime.codegen import Generated
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+QUIET = 1.5  # seconds; shorter scripts show nothing
+EVERY = 0.25
+
+
+class Progress:
+    """Shows where the script is while the context is open."""
+
+    def __init__(self, generated: Generated, filename: str) -> None:
+        self.generated = generated
+        self.filename = filename
+        self.script = threading.get_ident()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="gramian progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, traceback: TracebackType | None) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def _watch(self) -> None:
+        if self.done.wait(QUIET):
+            return
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with console.status(self.describe() or "running") as status:
+            self._update(status)
+
+    def _update(self, status: Status) -> None:
+        while not self.done.wait(EVERY):
+            text = self.describe()
+            if text:
+                status.update(text)
+
+    def describe(self) -> str | None:
+        """Where the script is: the loops that are running, outermost first, and the line."""
+        frames = self._frames()
+        if not frames:
+            return None
+        parts = [part for frame in reversed(frames) for part in self._loops(frame)]
+        span = self.generated.spans[frames[0].f_lineno - 1]
+        if span is not None:
+            text = span.source.line(span.line).strip()
+            parts.append(f"line {span.line}: {text[:60]}")
+        return ", ".join(parts).replace("[", r"\[")
+
+    def _frames(self) -> list[FrameType]:
+        """The script's own frames, innermost first."""
+        frame = sys._current_frames().get(self.script)
+        found = []
+        while frame is not None:
+            if frame.f_code.co_filename == self.filename:
+                found.append(frame)
+            frame = frame.f_back
+        return found
+
+    def _loops(self, frame: FrameType) -> list[str]:
+        values: dict[str, Any] = dict(frame.f_locals)
+        found = []
+        for first, last, variable, bound in self.generated.loops:
+            if first <= frame.f_lineno <= last and f"v_{variable}" in values:
+                found.append(f"{variable} = {values[f'v_{variable}']}" + (f" of {bound}" if bound is not None else ""))
+        return found

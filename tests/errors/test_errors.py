@@ -1,0 +1,117 @@
+"""Wrong scripts and exactly what their author reads.
+
+A case is `<topic>/<name>.dml`, with `<name>.err` (what goes to standard error) and, if the script prints something before
+it fails, `<name>.out`. Lines at the top of the script that begin with `#:` direct the run:
+
+    #: args -nvargs k=3        script parameters, as on the command line
+    #: disk full               every write to a file fails for lack of space
+
+Cases run in the folder of their script, which messages show as <folder>. GRAMIAN_BLESS=1 writes what was found as the
+expectation.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gramian.api.script import Script
+from gramian.errors import GramianError, ScriptError
+from gramian.settings import Scalar, Settings, parameter_value
+
+HERE = Path(__file__).parent
+# The main scripts; what they source and read lies in folders named `parts` and `data`.
+CASES = sorted(path for path in HERE.glob("*/*.dml") if path.parent.name not in ("parts", "data"))
+PLACE = re.compile(r"^(?P<file>[^\s:]+\.dml):(?P<line>\d+):(?P<column>\d+): error: \S")
+CARET = re.compile(r"^ +\| [ \t]*\^+$")
+# Words of gramian's inside, and names that its compiler makes up.
+INTERNAL = re.compile(
+    r"\bv_\w|\bt__|\w__\w|rightIndex|leftIndex|listIndex|listAssign|frameCompare|\bnegate\b|\bcell\("
+    r"|\btuple|\bnodes?\b|\bkernel|\binfer|ndarray|numpy|Python|NoneType|Traceback|[Ii]nternal error"
+)
+
+
+def directives(script: Path) -> dict[str, str]:
+    found = {}
+    for line in script.read_text(encoding="utf-8-sig").splitlines():
+        if not line.startswith("#:"):
+            break
+        key, _, value = line[2:].strip().partition(" ")
+        found[key] = value.strip()
+    return found
+
+
+def parameters(text: str) -> dict[str, Scalar]:
+    kind, *given = shlex.split(text) or [""]
+    if kind == "-args":
+        return {str(at): parameter_value(value) for at, value in enumerate(given, 1)}
+    return {name: parameter_value(value) for name, _, value in (item.partition("=") for item in given)}
+
+
+def failure(name: str, settings: Settings) -> GramianError:
+    """The error with which the script ends."""
+    with pytest.raises(GramianError) as caught:
+        Script.compile_file(name, settings).run()
+    return caught.value
+
+
+def text_of(error: GramianError) -> str:
+    """What the user reads."""
+    text = error.render() if isinstance(error, ScriptError) else f"error: {error}"
+    return text.replace(os.getcwd(), "<folder>") + "\n"
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files opened for writing fail at the first byte, as on a full disk."""
+    real = builtins.open
+
+    def open_(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if "w" in mode:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        return real(file, mode, *rest, **options)
+
+    monkeypatch.setattr(builtins, "open", open_)
+
+
+def compare(found: str, golden: Path) -> None:
+    if os.environ.get("GRAMIAN_BLESS"):
+        if found:
+            golden.write_text(found, encoding="utf-8")
+        else:
+            golden.unlink(missing_ok=True)
+    assert found == (golden.read_text(encoding="utf-8") if golden.exists() else "")
+
+
+@pytest.mark.parametrize("script", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_wrong_script(script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    directed = directives(script)
+    monkeypatch.chdir(script.parent)
+    settings = Settings(parameters=parameters(directed.get("args", "")))
+    if "disk" in directed:
+        fill_disk(monkeypatch)
+    error = failure(script.name, settings)
+    monkeypatch.undo()
+    monkeypatch.chdir(script.parent)
+    printed = capsys.readouterr().out
+
+    text = text_of(error)
+    compare(text, script.with_suffix(".err"))
+    compare(printed, script.with_suffix(".out"))
+    assert not INTERNAL.search(text)
+    findings = text.rstrip("\n").split("\n\n")
+    assert len(set(findings)) == len(findings)
+    for finding in findings:
+        first, _source, *rest = finding.split("\n")
+        assert PLACE.match(first), first
+        assert any(CARET.match(line) for line in rest), finding
+
+
+def test_there_are_many_cases() -> None:
+    assert len(CASES) >= 90
