@@ -2,6 +2,7 @@
 # make test    run all tests
 # make check   formatting, lints, types, import layers
 # make bench   run the benchmarks
+# make docs    write the reference page from the operator records
 # make format  rewrite the code in the project's format
 # make clean   remove what make made, .venv included
 #
@@ -14,7 +15,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --edi
 DEMO   := examples/breast_cancer
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gramian run $(DEMO)/train.dml
@@ -32,6 +33,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m gramian.reference > docs/builtins.md
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

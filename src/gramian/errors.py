@@ -83,4 +83,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     if name.lower() in folded:
         return f"did you mean '{folded[name.lower()]}'?"
     close = get_close_matches(name, names, n=1, cutoff=0.7)
+    # Abbreviations, such as 'min' for 'minimum', are close without being similar.
+    close = close or [n for n in names if min(len(n), len(name)) >= 3 and (name.startswith(n) or n.startswith(name))]
     return f"did you mean '{close[0]}'?" if close else None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 from gramian.errors import OperationError
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 1 << 16
 _MIN_BLOCK = 1 << 20
+_EMPTY_LINE = re.compile(rb"(^|\n)\r?\n")
 
 
 def read_frame(plan: ReadPlan) -> Frame:
@@ -29,40 +33,41 @@ def read_frame(plan: ReadPlan) -> Frame:
     import pyarrow as pa
 
     tables = []
-    names: list[str] | None = None
+    header: list[str] | None = None
     cols = plan.cols
     for part in part_files(plan.path):
         with failing_as("read", part), open(part, "rb") as file:
             data = file.read().removeprefix(BOM)
-        lines = 0
-        if plan.header:
-            record, rest = _first_record(data)
-            if names is None:
-                header, names = record, [n or f"C{j + 1}" for j, n in enumerate(_fields(record, plan.sep))]
-            if record == header:
-                data, lines = rest, record.count(b"\n")
-        if data:
-            cols = cols or _count_columns(data, names, plan)
-            tables.append(_table(data, cols, plan, part, lines))
+        with _about(part):
+            lines = 0
+            if plan.header:
+                length, fields = _first_record(data, plan.sep)
+                if header in (None, fields):
+                    header = fields
+                    data, lines = data[length:], data.count(b"\n", 0, length)
+            if data:
+                cols = cols or _count_columns(data, header, plan)
+                tables.append(_table(data, cols, plan, lines))
     if not tables:
         raise OperationError(f"'{plan.path}' has no rows" if plan.header else f"'{plan.path}' is empty")
     table = pa.concat_tables(tables).combine_chunks()
-    return typed(Frame(table.rename_columns(names_for(names, table.num_columns, plan.path))), plan)
+    return typed(Frame(table.rename_columns(_names(header, table.num_columns, plan.path))), plan)
 
 
-def _count_columns(data: bytes, names: Sequence[str] | None, plan: ReadPlan) -> int:
-    if names:
-        return len(names)
-    return len(plan.schema) if len(plan.schema) > 1 else len(_fields(_first_record(data)[0], plan.sep))
+def _count_columns(data: bytes, header: Sequence[str] | None, plan: ReadPlan) -> int:
+    if header:
+        return len(header)
+    return len(plan.schema) if len(plan.schema) > 1 else len(_first_record(data, plan.sep)[1])
 
 
-def names_for(names: Sequence[str] | None, cols: int, path: str) -> list[str]:
-    """The names of the header, or default names if there is none."""
-    if names is None:
-        return default_names(cols)
-    if len(names) != cols:
-        raise OperationError(f"the header of '{path}' has {len(names)} names, but there are {cols} columns")
-    return list(names)
+def _names(header: Sequence[str] | None, cols: int, path: str) -> list[str]:
+    """The names of the header, with default names where it has none."""
+    names = default_names(cols)
+    if header is None:
+        return names
+    if len(header) != cols:
+        raise OperationError(f"the header of '{path}' has {len(header)} names, but there are {cols} columns")
+    return [name or default for name, default in zip(header, names, strict=True)]
 
 
 def typed(frame: Frame, plan: ReadPlan) -> Frame:
@@ -73,10 +78,17 @@ def typed(frame: Frame, plan: ReadPlan) -> Frame:
     types = plan.schema * cols if len(plan.schema) == 1 else plan.schema
     if len(types) != cols:
         raise OperationError(f"the schema of '{plan.path}' has {len(types)} types, but the frame has {cols} columns")
-    try:
+    with _about(plan.path):
         return frame.with_types(types)
+
+
+@contextmanager
+def _about(path: str) -> Iterator[None]:
+    """Errors name the file."""
+    try:
+        yield
     except OperationError as problem:
-        raise OperationError(f"'{plan.path}': {problem.message}", problem.hint) from None
+        raise OperationError(f"'{path}' {problem.message}", problem.hint) from None
 
 
 def write_frame(file: IO[bytes], frame: Frame, *, header: bool, sep: str) -> None:
@@ -121,34 +133,38 @@ def _quoted(cells: Any, sep: str) -> Any:
     return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), cells)
 
 
-def _first_record(data: bytes) -> tuple[bytes, bytes]:
-    """The first line, together with those that belong to it because a quoted text goes on, and the rest."""
-    end, quotes = 0, 0
-    while True:
-        stop = data.find(b"\n", end) + 1 or len(data)
-        quotes += data.count(b'"', end, stop)
-        end = stop
-        if quotes % 2 == 0 or end == len(data):
-            return data[:end], data[end:]
+def _first_record(data: bytes, sep: str) -> tuple[int, list[str]]:
+    """The length of the first record, which may go on over several lines within quotes, and its fields."""
+    length = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        for line in BytesIO(data):
+            length += len(line)
+            yield line.decode("utf-8", "replace")
+
+    try:
+        fields = next(csv.reader(lines(), delimiter=sep), [])
+    except csv.Error as problem:
+        raise OperationError(f"line 1: {problem}", "check the quotes around texts") from None
+    return length, fields or [""]
 
 
-def _fields(record: bytes, sep: str) -> list[str]:
-    lines = record.decode("utf-8", "replace").splitlines(keepends=True)
-    return next(csv.reader(lines, delimiter=sep), [""]) or [""]
-
-
-def _table(data: bytes, cols: int, plan: ReadPlan, path: str, lines_before: int) -> Any:
+def _table(data: bytes, cols: int, plan: ReadPlan, lines_before: int) -> Any:
     """The cells as text."""
     import pyarrow as pa
 
-    try:
-        return _parse(data, cols, plan, max(_MIN_BLOCK, 2 * len(_first_record(data)[0])))
-    except pa.ArrowInvalid:
-        padded = _padded(data, cols, plan, path, lines_before)
+    # Arrow passes over quotes that are not closed, and takes an empty line for one of missing cells.
+    if data.count(b'"') % 2 == 0 and not (cols > 1 and _EMPTY_LINE.search(data)):
+        try:
+            return _parse(data, cols, plan, max(_MIN_BLOCK, 2 * _first_record(data, plan.sep)[0]))
+        except pa.ArrowInvalid:
+            pass  # what is wrong, and whether padding helps, shows below
+    padded = _padded(data, cols, plan, lines_before)
     try:
         return _parse(padded, cols, plan, max(_MIN_BLOCK, len(padded)))
     except pa.ArrowInvalid as problem:
-        raise OperationError(f"cannot read '{path}': {problem}") from None
+        raise OperationError(f"cannot be read: {problem}") from None
 
 
 def _parse(data: bytes, cols: int, plan: ReadPlan, block_bytes: int) -> Any:
@@ -171,23 +187,23 @@ def _parse(data: bytes, cols: int, plan: ReadPlan, block_bytes: int) -> Any:
     )
 
 
-def _padded(data: bytes, cols: int, plan: ReadPlan, path: str, lines_before: int) -> bytes:
+def _padded(data: bytes, cols: int, plan: ReadPlan, lines_before: int) -> bytes:
     """The text with the missing separators at the ends of its short lines."""
     try:
         lines = data.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError as problem:
-        raise OperationError(f"'{path}' is not UTF-8 text: {problem.reason} at byte {problem.start + 1}") from None
+        raise OperationError(f"is not UTF-8 text: {problem.reason} at byte {problem.start + 1}") from None
     reader = csv.reader((line + "\n" for line in list(lines)), delimiter=plan.sep, strict=True)
     try:
         for row in reader:
             line = lines_before + reader.line_num
             if len(row) > cols:
-                raise OperationError(f"'{path}' line {line}: expected {cols} fields, found {len(row)}")
+                raise OperationError(f"line {line}: expected {cols} fields, found {len(row)}")
             if not row and cols > 1:
-                raise OperationError(f"'{path}' line {line}: the line is empty")
+                raise OperationError(f"line {line}: the line is empty")
             last = lines[reader.line_num - 1]
             lines[reader.line_num - 1] = last.rstrip("\r") + plan.sep * (cols - max(1, len(row)))
     except csv.Error as problem:
         line = lines_before + reader.line_num
-        raise OperationError(f"'{path}' line {line}: {problem}", "check the quotes around texts") from None
+        raise OperationError(f"line {line}: {problem}", "check the quotes around texts") from None
     return ("\n".join(lines) + "\n").encode()

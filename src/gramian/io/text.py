@@ -56,7 +56,7 @@ def read_frame(plan: ReadPlan) -> Frame:
 
 
 def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
-    for lines in _matrix_lines(matrix):
+    for lines in matrix_lines(matrix):
         file.write(lines)
 
 
@@ -81,7 +81,8 @@ def write_frame(file: IO[bytes], frame: Frame) -> None:
         file.write(numbers.buffer_of(pc.binary_join_element_wise(lines, "", "\n")))
 
 
-def _matrix_lines(matrix: Matrix) -> Iterator[memoryview]:
+def matrix_lines(matrix: Matrix) -> Iterator[memoryview]:
+    """The cells other than zero, row by row."""
     import pyarrow.compute as pc
 
     step = max(1, _BATCH_CELLS // matrix.shape[1])

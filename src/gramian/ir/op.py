@@ -192,7 +192,9 @@ class Op:
     def _bind_name(self, name: str, at: int, slots: list[int | None], rest: list[int | None]) -> None:
         known = [p.name for p in self.params]
         if name not in known:
-            hint = did_you_mean(name, known) or f"usage: {self.usage}"
+            hint = did_you_mean(name, known) or (
+                f"usage: {self.usage}" if len(known) <= 8 else f"its arguments are {', '.join(known)}"
+            )
             raise ArgumentError(f"{self.name}() has no argument '{name}'", hint, at)
         index = known.index(name)
         if self.params[index].variadic:

@@ -70,7 +70,10 @@ def check_number(value: float) -> float:
 def _numbers(name: str, a: ScalarValue, b: ScalarValue) -> tuple[Any, Any]:
     """The operands of arithmetic: numbers as they are, two booleans as doubles."""
     if isinstance(a, str) or isinstance(b, str):
-        raise OperationError(f"operator {name} cannot combine {describe(a)} and {describe(b)}")
+        raise OperationError(
+            f"operator {name} cannot combine {describe(a)} and {describe(b)}",
+            "use as.double() to read a number from text",
+        )
     if isinstance(a, bool) and isinstance(b, bool):
         return float(a), float(b)
     if isinstance(a, bool) or isinstance(b, bool):
@@ -221,7 +224,13 @@ def as_double(value: Any) -> float:
             raise ValueError(stripped)
         return float(stripped)
     except ValueError:
-        raise OperationError(f"'{value}' is not a number") from None
+        raise OperationError(f"the text '{value}' is not a number", _number_hint(stripped)) from None
+
+
+def _number_hint(written: str) -> str | None:
+    if re.fullmatch(r"[+-]?\d+,\d+", written):
+        return "the decimal mark is a point"
+    return None
 
 
 def as_logical(value: Any) -> bool:

@@ -44,7 +44,9 @@ class ListValue:
             raise OperationError(f"the list has no entry named '{key}'", hint)
         if 1 <= key <= len(self.items):
             return key - 1
-        raise OperationError(f"index {key} is out of range for a list of {len(self.items)} entries")
+        size = f"{len(self.items)} entr{'y' if len(self.items) == 1 else 'ies'}"
+        hint = "positions count from 1" if key < 1 else None
+        raise OperationError(f"index {key} is out of range for a list of {size}", hint)
 
     def select(self, lower: int | str, upper: int | str) -> ListValue:
         """The entries from `lower` to `upper`, both included."""

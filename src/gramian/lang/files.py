@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gramian.errors import Diagnostic, ScriptError
 from gramian.lang import tree
-from gramian.source import Source
+from gramian.source import Source, Span
 
 LIBRARY = Path(__file__).parent.parent / "lib"
 
@@ -30,6 +30,10 @@ class File:
     stem: str
     functions: dict[str, Signature] = field(default_factory=dict)
     namespaces: dict[str, File] = field(default_factory=dict)
+    # What could not be loaded or parsed was reported, and calls of it are no errors of their own.
+    missing: set[str] = field(default_factory=set)
+    broken: bool = False
+    sourced_at: Span | None = None
     is_library: bool = False
 
     @cached_property
@@ -72,19 +76,24 @@ class Files:
             return None
         return self._load(path, f"builtin/{path.name}").functions.get(name)
 
-    def _load(self, path: Path, shown: str) -> File:
+    def _load(self, path: Path, shown: str, sourced_at: Span | None = None) -> File:
         key = path.resolve()
         if key not in self._loaded:
-            self._add(Source(shown, path.read_text(encoding="utf-8")), key, path.stem, prefix=f"{path.stem}__")
+            source = Source(shown, path.read_text(encoding="utf-8"))
+            self._add(source, key, path.stem, prefix=f"{path.stem}__", sourced_at=sourced_at)
         return self._loaded[key]
 
-    def _add(self, source: Source, key: Path | None, stem: str, prefix: str) -> File:
+    def _add(
+        self, source: Source, key: Path | None, stem: str, prefix: str, sourced_at: Span | None = None
+    ) -> File:
+        broken = False
         try:
             script = self._parse(source)
         except ScriptError as error:
             self.errors += error.diagnostics
             script = tree.Script(source, (), ())
-        file = File(script, "".join(c if c.isalnum() else "_" for c in stem))
+            broken = True
+        file = File(script, "".join(c if c.isalnum() else "_" for c in stem), broken=broken, sourced_at=sourced_at)
         file.is_library = key is not None and LIBRARY in key.parents
         if key:
             self._loaded[key] = file
@@ -131,9 +140,10 @@ class Files:
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
             self.errors.append(_not_found(statement, candidates))
+            file.missing.add(statement.namespace)
             return
         shown = os.path.relpath(found) if LIBRARY not in found.parents else statement.path
-        loaded = self._load(found, shown)
+        loaded = self._load(found, shown, statement.span)
         known = file.namespaces.setdefault(statement.namespace, loaded)
         if known is not loaded:
             self.errors.append(
@@ -153,7 +163,8 @@ def _candidates(path: str, file: File, folder: Path | None) -> list[Path]:
 
 
 def _not_found(statement: tree.Import, candidates: list[Path]) -> Diagnostic:
-    near = sorted({name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)})
-    close = get_close_matches(Path(statement.path).name, near, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"the working directory is {os.getcwd()}"
+    wanted, own = Path(statement.path), Path(statement.span.source.name).name
+    near = {name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)} - {own}
+    close = get_close_matches(wanted.name, sorted(near), n=1, cutoff=0.7)
+    hint = f"did you mean '{wanted.parent / close[0]}'?" if close else f"the working directory is {os.getcwd()}"
     return Diagnostic(f"source file '{statement.path}' does not exist", statement.path_span, hint)

@@ -26,6 +26,7 @@ from gramian.ops import (
 )
 from gramian.ops import (
     index as index,
+    io as io,
 )
 from gramian.ops import (
     linalg as linalg,

@@ -208,7 +208,7 @@ _aggregate(
     full_aggregate,
     deviation,
     "sample standard deviation of all cells",
-    "(X - mean(X)) / (max(length(X) - 1, 1) * out) * dout",
+    "(X - mean(X)) / (max(length(X) - 1, 1) * ifelse(out == 0, 1, out)) * dout",
 )
 _aggregate("prod", full_aggregate, product, "product of all cells")
 define(
@@ -238,7 +238,7 @@ for _row, _column, _kernel, _doc, _gradient in (
         "colSds",
         column_deviations,
         "sample standard deviation",
-        "(X - {means}) * (dout / (max({count} - 1, 1) * out))",
+        "(X - {means}) * (dout / (max({count} - 1, 1) * ifelse(out == 0, 1, out)))",
     ),
     ("rowMins", "colMins", column_minima, "smallest cell", "(X == out) * (dout / {sums}(X == out))"),
     ("rowMaxs", "colMaxs", column_maxima, "largest cell", "(X == out) * (dout / {sums}(X == out))"),

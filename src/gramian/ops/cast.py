@@ -46,6 +46,9 @@ def as_scalar(x: Any) -> ScalarValue:
         entry = only_entry("as.scalar", x)
         if isinstance(entry, ListValue):
             raise OperationError("as.scalar() of a list needs a scalar entry, found a list", "use as.list()")
+        if isinstance(entry, np.ndarray) and entry.shape != (1, 1):
+            found = f"a {entry.shape[0]}x{entry.shape[1]} matrix"
+            raise OperationError(f"as.scalar() of a list needs a scalar entry, found {found}", "use as.matrix()")
         return as_scalar(entry) if isinstance(entry, np.ndarray | Frame) else entry
     if x.shape != (1, 1):
         kind = "frame" if isinstance(x, Frame) else "matrix"

@@ -11,9 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError, did_you_mean
 from gramian.ir import scalar as s
+from gramian.ir import sparse
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import DOUBLE, INT, NUMBER, Type, matrix
 from gramian.ops.rules import Matrix, Shape, shape, shape_text
@@ -63,7 +65,7 @@ def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
         return numbers.reshape(rows, cols).copy()
     if isinstance(data, bool):
         raise OperationError("argument 'data' of matrix() must be a number, a string or a matrix, found a boolean")
-    return np.full((rows, cols), float(data))
+    return np.full((rows, cols), float(data)) if data else sparse.zeros(rows, cols)
 
 
 def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
@@ -105,6 +107,7 @@ define(
 
 PDFS = ("uniform", "normal", "poisson")
 _BLOCK_CELLS = 2**16
+_GAPS_BELOW = 0.1
 _VALUES, _PLACES, _SAMPLE = range(3)
 _FRESH = -1
 _LARGEST_RATE = 2.0**53
@@ -158,17 +161,40 @@ class RandomCells:
 
     @property
     def block_rows(self) -> int:
-        """How many rows have a key of their own; depends on nothing but the number of columns."""
-        return max(1, _BLOCK_CELLS // max(self.cols, 1))
+        """How many rows have a key of their own; depends on nothing but the number of columns and the sparsity."""
+        share = self.sparsity if self._by_gaps else 1.0
+        return max(1, int(_BLOCK_CELLS / (max(self.cols, 1) * share)))
+
+    @property
+    def _by_gaps(self) -> bool:
+        """Where few cells are not zero, the gaps between them are drawn, else whether each cell is zero."""
+        return 2.0**-50 < self.sparsity < _GAPS_BELOW
 
     def fill(self, block: int, out: Matrix) -> None:
         """Draw block number `block` into its rows, which are zero and lie together in memory."""
         cells = out.reshape(-1)
         if self.sparsity < 1:
-            places = generator(self.seed, block, _PLACES).random(cells.size) < self.sparsity
-            cells[places] = self._draw(block, np.empty(np.count_nonzero(places)))
+            places = self.places(block, cells.size)
+            cells[places] = self._draw(block, np.empty(places.size))
         else:
             self._draw(block, cells)
+
+    def stored(self, block: int, count: int) -> tuple[npt.NDArray[np.int64], Matrix]:
+        """The places of the cells of a block that are not zero, and the cells."""
+        places = self.places(block, count)
+        return places, self._draw(block, np.empty(places.size))
+
+    def places(self, block: int, count: int) -> npt.NDArray[np.int64]:
+        draw = generator(self.seed, block, _PLACES)
+        if not self._by_gaps:
+            return np.flatnonzero(draw.random(count) < self.sparsity)
+        expected = count * self.sparsity
+        found = [np.zeros(1, dtype=np.int64)]
+        while found[-1][-1] <= count:
+            gaps = draw.geometric(self.sparsity, int(expected + 6 * math.sqrt(expected)) + 10)
+            found.append(found[-1][-1] + np.cumsum(gaps))
+        places: npt.NDArray[np.int64] = np.concatenate(found)[1:] - 1
+        return places[places < count]
 
     def _draw(self, block: int, cells: Matrix) -> Matrix:
         values = generator(self.seed, block, _VALUES)
@@ -185,16 +211,37 @@ class RandomCells:
         return cells
 
 
-def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Matrix:
+def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Any:
     checked_size("rand()", "rows", rows)
     checked_size("rand()", "cols", cols)
     _check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
+    if sparse.worth(rows * cols, int(rows * cols * sparsity)):
+        return _sparse_rand(cells, rows)
     out = np.zeros((rows, cols))
     step = cells.block_rows
     for block, start in enumerate(range(0, rows, step)):
         cells.fill(block, out[start : start + step])
     return out
+
+
+def _sparse_rand(cells: RandomCells, rows: int) -> Any:
+    """The same numbers as a dense matrix would have, without its zeros."""
+    from scipy.sparse import csr_array
+
+    step, cols = cells.block_rows, cells.cols
+    places, values = [], []
+    for block, start in enumerate(range(0, rows, step)):
+        found, drawn = cells.stored(block, min(step, rows - start) * cols)
+        places.append(found + start * cols)
+        values.append(drawn)
+    at = np.concatenate(places)
+    ends = np.searchsorted(at, np.arange(rows + 1, dtype=np.int64) * cols)
+    index = np.int32 if max(cols, at.size) < 2**31 else np.int64
+    arrays = (np.concatenate(values), (at % cols).astype(index), ends.astype(index))
+    result = csr_array(arrays, shape=(rows, cols))
+    result.eliminate_zeros()
+    return sparse.settle(result)
 
 
 def _check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
@@ -347,10 +394,14 @@ define(
 )
 
 
-def diagonal(x: Matrix) -> Matrix:
+def diagonal(x: Matrix) -> Any:
     rows, cols = x.shape
     _check_diagonal((rows, cols))
     if cols == 1:
+        if sparse.worth(rows * rows, rows):
+            from scipy.sparse import diags_array
+
+            return diags_array(x[:, 0], format="csr")
         return np.diagflat(x)
     return np.diagonal(x).reshape(-1, 1).copy()
 

@@ -10,75 +10,79 @@ from gramian.errors import OperationError, SizeError
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.scalar import as_int_argument, text
 from gramian.ir.types import DOUBLE, LIST, MISSING, Kind, Type, matrix, scalar
+from gramian.ir.sparse import by_rows, densify, is_sparse
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix
 
 
-def extent(what: str, size: int | None, lower: Type, upper: Type) -> int | None:
+AXES = ("row", "column")
+
+
+def extent(target: Type, axis: int, lower: Type, upper: Type) -> int | None:
     """How many rows or columns an index selects, if that is known: all without bounds, one without an upper bound.
 
     Raises:
         SizeError: the bounds are certainly out of range.
     """
+    size = (target.rows, target.cols)[axis]
     if missing(lower):
         return size
     first, last = lower.int_value(), upper.int_value()
     for bound in (first, last):
-        if bound is not None:
-            check_position(what, bound, size)
+        if bound is not None and (bound < 1 or (size is not None and bound > size)):
+            raise _beyond(axis, bound, target)
     if missing(upper):
         return 1
     if first is None or last is None:
         return None
     if first > last:
-        raise SizeError(reversed_text(what, first, last))
+        raise _reversed(axis, first, last)
     return last - first + 1
 
 
-def check_position(what: str, position: int, size: int | None) -> None:
-    if position < 1:
-        raise SizeError(f"{what} index {position} is out of range", "positions count from 1")
-    if size is not None and position > size:
-        raise SizeError(f"{what} index {position} is out of range for a matrix of {size} {what}{'s' * (size != 1)}")
+def _beyond(axis: int, position: float, target: Type) -> SizeError:
+    hint = "positions count from 1" if not position >= 1 else None
+    found = "NaN" if position != position else position
+    return SizeError(f"{AXES[axis]} index {found} is out of range for {target.describe()}", hint)
 
 
-def reversed_text(what: str, first: int, last: int) -> str:
-    return f"the lower {what} index {first} is greater than the upper {what} index {last}"
+def _reversed(axis: int, first: int, last: int) -> SizeError:
+    return SizeError(f"the lower {AXES[axis]} index {first} is greater than the upper {AXES[axis]} index {last}")
 
 
 def out_of_range(shape: tuple[int, int], row: int, column: int) -> SizeError:
     """The error of a single cell outside its matrix."""
-    return SizeError(
-        f"index [{row}, {column}] is out of range for a {shape[0]}x{shape[1]} matrix", "positions count from 1"
-    )
+    axis = 0 if not 1 <= row <= shape[0] else 1
+    return _beyond(axis, (row, column)[axis], matrix(*shape))
 
 
-def bounds(what: str, size: int, lower: Any, upper: Any) -> slice:
-    """The checked slice of an actual index."""
+def bounds(target: Any, axis: int, lower: Any, upper: Any) -> slice:
+    """The checked slice of an actual index into the rows (0) or columns (1) of a matrix or frame."""
+    size = target.shape[axis]
     if lower is None:
         return slice(0, size)
     first = lower if type(lower) is int else as_int_argument(lower)
     last = first if upper is None else upper if type(upper) is int else as_int_argument(upper)
     if 1 <= first <= last <= size:
         return slice(first - 1, last)
-    if first < 1 or first > size:
-        check_position(what, first, size)
-    if last > size:
-        check_position(what, last, size)
-    raise SizeError(reversed_text(what, first, last))
+    kind = Kind.MATRIX if isinstance(target, np.ndarray) or is_sparse(target) else Kind.FRAME
+    for given, bound in ((lower, first), (upper, last)):
+        if not 1 <= bound <= size:
+            raise _beyond(axis, given if given != given else bound, Type(kind, rows=target.shape[0], cols=target.shape[1]))
+    raise _reversed(axis, first, last)
 
 
 def _right_type(target: Type, row: Type, row_end: Type, column: Type, column_end: Type) -> Type:
-    rows = extent("row", target.rows, row, row_end)
-    cols = extent("column", target.cols, column, column_end)
+    rows = extent(target, 0, row, row_end)
+    cols = extent(target, 1, column, column_end)
     return Type(target.kind, target.value_type, rows, cols)
 
 
 def right_index(target: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> Any:
-    rows, cols = target.shape
     if type(target) is np.ndarray:
-        return target[bounds("row", rows, row, row_end), bounds("column", cols, column, column_end)]
-    return target.select(bounds("row", rows, row, row_end), bounds("column", cols, column, column_end))
+        region: Matrix = target[bounds(target, 0, row, row_end), bounds(target, 1, column, column_end)]
+        return region
+    return target.select(bounds(target, 0, row, row_end), bounds(target, 1, column, column_end))
 
 
 BOUNDS = "row: number = missing, row_end: number = missing, column: number = missing, column_end: number = missing"
@@ -98,20 +102,19 @@ define(
 )
 
 
-def cell(target: Matrix, row: Any, column: Any) -> float:
+def cell(target: Any, row: Any, column: Any) -> float:
     """One cell as a number."""
     i = row if type(row) is int else as_int_argument(row)
     j = column if type(column) is int else as_int_argument(column)
     rows, cols = target.shape
     if 0 < i <= rows and 0 < j <= cols:
-        value: float = target.item(i - 1, j - 1)
-        return value
+        return float(target.item(i - 1, j - 1) if type(target) is np.ndarray else target[i - 1, j - 1])
     raise out_of_range((rows, cols), i, j)
 
 
 def _cell_type(target: Type, row: Type, column: Type) -> Type:
-    extent("row", target.rows, row, MISSING)
-    extent("column", target.cols, column, MISSING)
+    extent(target, 0, row, MISSING)
+    extent(target, 1, column, MISSING)
     return scalar(DOUBLE)
 
 
@@ -130,31 +133,46 @@ def _left_type(target: Type, value: Type, row: Type, row_end: Type, column: Type
     if value.kind in (Kind.MATRIX, Kind.FRAME):
         for size, found in ((region.rows, value.rows), (region.cols, value.cols)):
             if size is not None and found is not None and size != found:
-                raise SizeError(
-                    f"{value.describe()} does not fit into a region of {matrix(region.rows, region.cols).describe()[2:-7]}"
-                )
+                raise SizeError(f"{value.describe()} does not fit into a region of {_region_text(region)}")
     return Type(target.kind, target.value_type, target.rows, target.cols)
 
 
-def store(target: Matrix, value: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> None:
+def _region_text(region: Type) -> str:
+    if region.rows is not None and region.cols is not None:
+        return f"{region.rows}x{region.cols}"
+    size, what = (region.cols, "column") if region.rows is None else (region.rows, "row")
+    return f"{size} {what}{'s' * (size != 1)}"
+
+
+def store(target: Any, value: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> None:
     """Write into a matrix that nobody else holds."""
-    rows, cols = target.shape
-    region = target[bounds("row", rows, row, row_end), bounds("column", cols, column, column_end)]
-    if isinstance(value, np.ndarray) and value.shape != region.shape:
+    rows, cols = bounds(target, 0, row, row_end), bounds(target, 1, column, column_end)
+    value = densify(value)
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    if isinstance(value, np.ndarray) and value.shape != shape:
         raise SizeError(
-            f"a {value.shape[0]}x{value.shape[1]} matrix does not fit into a region of "
-            f"{region.shape[0]}x{region.shape[1]}",
-            "transpose it with t()" if value.shape == region.shape[::-1] else None,
+            f"a {value.shape[0]}x{value.shape[1]} matrix does not fit into a region of {shape[0]}x{shape[1]}",
+            "transpose it with t()" if value.shape == shape[::-1] else None,
         )
     if isinstance(value, str):
         raise OperationError("a string cannot be stored in a matrix")
-    region[...] = value
+    target[rows, cols] = value
+
+
+DENSE_UP_TO = 1 << 28  # cells (2 GiB): smaller sparse matrices become dense when they are written by index
+
+
+def writable(target: Any) -> Any:
+    """A copy to write into by index: dense if that is affordable, since sparse rows are slow to change."""
+    if is_sparse(target):
+        cells = target.shape[0] * target.shape[1]
+        return target.toarray() if cells <= DENSE_UP_TO else by_rows(target).copy()
+    return target.copy()
 
 
 def left_index(target: Any, value: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> Any:
     if not isinstance(target, np.ndarray):
-        rows, cols = target.shape
-        return target.replace(bounds("row", rows, row, row_end), bounds("column", cols, column, column_end), value)
+        return target.replace(bounds(target, 0, row, row_end), bounds(target, 1, column, column_end), value)
     changed = target.copy()
     store(changed, value, row, row_end, column, column_end)
     return changed

@@ -104,7 +104,8 @@ def infer_read(path: Type, *types: Type) -> Type:
             return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
         metadata = read_metadata(path.value)
         given = {**(metadata.options if metadata else {}), **given}
-    data_type, value_type = given.get("data_type", "matrix"), given.get("value_type", "double")
+    # Metadata that is read when the script runs may still name another value type than double.
+    data_type, value_type = given.get("data_type", "matrix"), given.get("value_type", "unknown")
     return _type_of(data_type, value_type, given.get("rows"), given.get("cols"))
 
 

@@ -21,7 +21,7 @@ define(
     "list of values",
     internal=True,
     traits=(Trait.SHARES,),
-    samples=("1, 2.5, TRUE", 'matrix("1 2", 1, 2), list("a", b="b")', "missing"),
+    samples=("1, 2.5, TRUE", 'matrix("1 2", 1, 2), list("a", b="b")', ""),
 )
 
 

@@ -28,9 +28,13 @@ def product(a: Matrix, b: Matrix) -> Matrix:
 def _conflict(a: Shape, b: Shape) -> SizeError:
     return SizeError(
         f"operator %*% cannot multiply a {shape_text(a)} by a {shape_text(b)} matrix: "
-        f"the left one has {a[1]} columns, the right one {b[0]} rows",
+        f"the left one has {_count(a[1], 'column')}, the right one {_count(b[0], 'row')}",
         _remedy(a, b),
     )
+
+
+def _count(size: int | None, what: str) -> str:
+    return f"{size} {what}{'s' * (size != 1)}"
 
 
 def _remedy(a: Shape, b: Shape) -> str | None:

@@ -80,7 +80,9 @@ def _merge(x: int | None, y: int | None, a: Shape, b: Shape) -> int | None:
 def _conflict(what: str, a: Shape, b: Shape) -> tuple[str, str | None]:
     message = f"{what} cannot combine a {shape_text(a)} and a {shape_text(b)} matrix"
     if None not in a + b and _row_with_column(a, b):
-        return message, 'use outer(column, row, "+") for all combinations of a column with a row'
+        symbol = what.rpartition(" ")[2] if what.startswith("operator") else "+"
+        outer = f'outer(column, row, "{symbol}") for all combinations of a column with a row'
+        return message, f"transpose one of them with t(), or use {outer}" if a == (b[1], b[0]) else f"use {outer}"
     if a == (1, 1):
         return message, "turn the 1x1 matrix into a number with as.scalar()"
     if a == (b[1], b[0]):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError, did_you_mean
 from gramian.ir import scalar as s
+from gramian.ir import sparse
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.types import INT, MISSING, Type, matrix, scalar
 from gramian.ops.aggregate import check_columns, size
@@ -44,7 +45,7 @@ def count_of(what: str, name: str, positions: Matrix) -> int:
 # table()
 
 
-def table(a: Matrix, b: Any, w: Any, rows: Any, cols: Any, flag: bool | None) -> Matrix:
+def table(a: Matrix, b: Any, w: Any, rows: Any, cols: Any, flag: bool | None) -> Any:
     if w is not None and rows is not None and cols is None:  # table(A, B, rows, cols)
         w, rows, cols = None, w, rows
     if (rows is None) is not (cols is None):
@@ -66,7 +67,15 @@ def table(a: Matrix, b: Any, w: Any, rows: Any, cols: Any, flag: bool | None) ->
     if r * c >= _MOST_CELLS:
         raise SizeError(f"the result of table() would be a {r}x{c} matrix, too large for any memory")
     cells = (i.astype(np.int64) - 1) * c + (j.astype(np.int64) - 1)
+    if sparse.worth(r * c, cells.size):
+        return _sparse_table(cells, weights[used], r, c)
     return np.bincount(cells, weights[used], r * c).astype(np.float64, copy=False).reshape(r, c)
+
+
+def _sparse_table(cells: Indices, weights: Matrix, rows: int, cols: int) -> Any:
+    from scipy.sparse import coo_array
+
+    return sparse.settle(coo_array((weights, (cells // cols, cells % cols)), shape=(rows, cols)).tocsr())
 
 
 def _one_size() -> OperationError:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from gramian.errors import Diagnostic, OperationError, ScriptError, SizeError
 from gramian.ir.node import CALL, Node, call, transform, var, walk
+from gramian.ir.origins import guilty_place, operand_notes
 from gramian.ir.program import (
     Assign,
     Block,
@@ -147,7 +148,9 @@ class Analysis:
         culprit = next((n for n in walk([root]) if n not in memo and all(a in memo for a in n.args)), root)
         span = item.spans.get(culprit)
         if isinstance(error, SizeError) and span is not None:
-            self.errors.append(Diagnostic(error.message, span, error.hint))
+            place = guilty_place(culprit.args, culprit.op, item.spans, span, error.message)
+            notes = operand_notes(culprit, item, self.program.main, lambda n: memo.get(n, n).type.describe())
+            self.errors.append(Diagnostic(error.message, place, error.hint, notes))
         return transform(root, retype, memo, lenient=True)
 
     def branch(self, item: If, env: Types, *, certain: bool) -> If:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
-from gramian.ir.node import CALL, walk
+from gramian.ir.node import CALL, Node, walk
 from gramian.ir.program import (
     Assign,
     Block,
@@ -40,6 +41,8 @@ def _size(program: Program) -> int:
 
 
 def _remove_unread(function: Function, pure: set[str]) -> Function:
+    if any(node.op.name == "time" for node in nodes(function.body)):
+        return function  # what is assigned before time() is complete then, and measured by it
     read = {o.name for o in function.outputs}
     for item in items(function.body):
         if isinstance(item, For) and item.parallel is not None:
@@ -63,13 +66,19 @@ def _region(region: Region, read: set[str], pure: set[str]) -> Region:
 
 
 def _block(block: Block, read: set[str], pure: set[str]) -> Block:
+    # A value that later statements of the block use is computed where it is assigned: what fails, fails there.
+    needed = Counter(arg for node in walk(block.roots) for arg in node.args)
     statements: tuple[Statement, ...] = tuple(
-        s for s in block.statements if not isinstance(s, Assign) or s.target in read
+        s for s in block.statements if not isinstance(s, Assign) or s.target in read or _is_kept(s.value, needed)
     )
     used = {n for s in statements if isinstance(s, Assign) for n in walk([s.value])}
     used |= {n for s in statements if isinstance(s, Do) for arg in s.value.args for n in walk([arg])}
     statements = tuple(s for s in statements if not (_is_pure_call(s, pure) and s.value not in used))
     return block if len(statements) == len(block.statements) else replace(block, statements=statements)
+
+
+def _is_kept(value: Node, needed: Counter[Node]) -> bool:
+    return needed[value] > 0 and not value.is_literal and not value.is_var
 
 
 def _is_pure_call(statement: Statement, pure: set[str]) -> bool:

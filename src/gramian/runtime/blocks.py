@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gramian.ir.node import ABSENT, CALL, OUTPUT, Node, literal_value, walk
 from gramian.ir.op import Effect, Op, Trait
-from gramian.ir.program import Assign, Block, Do, Spans
+from gramian.ir.program import Assign, Block, Do, Item
 from gramian.ir.scalar import INT_MAX, INT_MIN
-from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER
+from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING
 
 if TYPE_CHECKING:
     from gramian.runtime.codegen import FunctionWriter
@@ -21,6 +22,16 @@ PLAIN = (BOOLEAN, INT, DOUBLE, NUMBER)
 
 # Python's own parser limits how deep expressions may nest; every so many levels a value goes into a temporary.
 DEPTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a generated line comes from: its item and node, the nodes of expressions in it, and the names that hold others."""
+
+    item: Item
+    node: Node | None
+    parts: Mapping[str, Node]
+    names: Mapping[Node, str]
 
 
 def is_update(node: Node) -> bool:
@@ -55,7 +66,7 @@ def _is_expression(node: Node) -> bool:
 
 def memory_root(node: Node) -> Node:
     """The node whose memory this one may share."""
-    while node.op.has(Trait.SHARES) and node.args:
+    while node.op.has(Trait.SHARES) and node.args and not node.args[0].type.is_scalar:
         node = node.args[0]
     return node
 
@@ -73,9 +84,11 @@ def overflows(node: Node) -> bool:
 class BlockWriter:
     """Writes the lines of a block, or of a test or loop bounds, into a function."""
 
-    def __init__(self, parent: FunctionWriter, spans: Spans, roots: Iterable[Node]) -> None:
+    def __init__(self, parent: FunctionWriter, item: Item, roots: Iterable[Node]) -> None:
         self.parent = parent
-        self.spans = spans
+        self.item = item
+        self.spans = item.spans
+        self.parts: dict[str, Node] = {}  # the expressions that go into the next line
         roots = list(roots)
         self.uses: Counter[Node] = Counter(roots)  # consumers that are still to be written
         self.names: dict[Node, str] = {}  # what holds a node that was written
@@ -99,7 +112,7 @@ class BlockWriter:
 
     @classmethod
     def write(cls, parent: FunctionWriter, block: Block) -> None:
-        writer = cls(parent, block.spans, block.roots)
+        writer = cls(parent, block, block.roots)
         for statement in block.statements:
             parent.span = statement.span
             writer.prepare(statement.value)
@@ -124,8 +137,14 @@ class BlockWriter:
         outer = self.parent.span
         if node is not None:
             self.parent.span = self.spans.get(node, outer)
+        self.parent.origin = self.origin(text, node)
         self.parent.line(text)
         self.parent.span = outer
+
+    def origin(self, text: str, node: Node | None) -> Origin:
+        """Where a line comes from. Expressions that are not part of it wait for a later one."""
+        parts = {part: self.parts.pop(part) for part in list(self.parts) if part in text}
+        return Origin(self.item, node, parts, self.names)
 
     def temporary(self) -> str:
         name = self.parent.temporary()
@@ -198,7 +217,7 @@ class BlockWriter:
             self.bind(target, node, text)
             return
         with self.parent.indented(f"if not o_{target}:"):
-            self.line(f"{name} = {name}.copy()")
+            self.line(f"{name} = writable({name})")
             self.line(f"o_{target} = True")
         self.store(name, node, stored, positions)
         for known in self.in_variable.pop(name, ()):
@@ -237,10 +256,12 @@ class BlockWriter:
         holders = self._holders(root)
         holders.discard(target)
         self.disown(holders)
-        owned = not holders and not root.is_var and root.op not in (CALL, OUTPUT)
+        owned = not holders and root.type.is_matrix and not root.is_var and root.op not in (CALL, OUTPUT)
         holders.add(target)
         if target in self.parent.updated:
-            self.line(f"o_{target} = {owned and root not in self.retained}")
+            owned = owned and root not in self.retained
+            # Sparse matrices become dense at the first write, so they count as not owned.
+            self.line(f"o_{target} = {f'v_{target}.__class__ is ndarray' if owned else False}")
 
     def retain(self, node: Node) -> None:
         """An operator such as list() keeps the memory of its arguments."""
@@ -266,7 +287,8 @@ class BlockWriter:
         text = self.value(node)
         self.uses[node] -= 1
         if check and not written and node not in self.names and overflows(node):
-            return f"{'check_int' if node.type.value_type is INT else 'check_number'}({text})"
+            text = f"{'check_int' if node.type.value_type is INT else 'check_number'}({text})"
+            self.parts[text] = node
         return text
 
     def value(self, node: Node) -> str:
@@ -296,6 +318,12 @@ class BlockWriter:
 
     def expression(self, node: Node) -> str:
         """The node's own operator applied to its operands."""
+        text = self.application(node)
+        self.parts[text] = node
+        return text
+
+    def application(self, node: Node) -> str:
+        """The text of `expression`, for its use alone."""
         if node.op is OUTPUT:
             several = len(node.args[0].type.items) > 1
             return self.operand(node.args[0]) + (f"[{node.attrs[0]}]" if several else "")
@@ -320,7 +348,8 @@ class BlockWriter:
 
     def from_template(self, node: Node, template: str) -> str:
         # Sums and products are exact in Python: only what leaves a chain of them is checked for overflow.
-        exact = node.op.has(Trait.OVERFLOWS) or node.op.name in COMPARISONS
+        joins_text = any(arg.type.value_type is STRING for arg in node.args)
+        exact = overflows(node) or (node.op.name in COMPARISONS and not joins_text)
         args = []
         for at, arg in enumerate(node.args):
             text = self.operand(arg, check=not exact)
@@ -355,7 +384,13 @@ class BlockWriter:
         return name
 
 
-_SYMBOLS = dict(zip("+-*/^%<>=!&|.", ["add", "sub", "mul", "div", "pow", "mod", "lt", "gt", "eq", "not", "and", "or", "dot"], strict=True))
+_SYMBOLS = dict(
+    zip(
+        "+-*/^%<>=!&|.",
+        ["add", "sub", "mul", "div", "pow", "mod", "lt", "gt", "eq", "not", "and", "or", "dot"],
+        strict=True,
+    )
+)
 
 
 def literal_text(node: Node) -> str:

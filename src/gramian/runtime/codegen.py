@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 
 from gramian.ir.op import Op
 from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items
-from gramian.runtime.blocks import BlockWriter, is_inline, is_update
+from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
 from gramian.source import Span
 
 
 @dataclass
 class Generated:
-    """The Python source of a program and the span of each of its lines.
+    """The Python source of a program, and of each of its lines the span and the origin.
 
     `kernels` maps names in the source to operators; `functions` maps names in the source to functions of the program;
     `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known.
@@ -29,6 +29,7 @@ class Generated:
 
     lines: list[str] = field(default_factory=list)
     spans: list[Span | None] = field(default_factory=list)
+    origins: list[Origin | None] = field(default_factory=list)
     kernels: dict[str, Op] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     loops: list[tuple[int, int, str, int | None]] = field(default_factory=list)
@@ -56,6 +57,7 @@ class FunctionWriter:
         self.function = function
         self.indent = 0
         self.span: Span | None = function.span
+        self.origin: Origin | None = None
         self.temps = 0
         self.free: list[str] = []
         self.bodies = 0
@@ -73,6 +75,7 @@ class FunctionWriter:
     def line(self, text: str) -> None:
         self.out.lines.append("    " * self.indent + text)
         self.out.spans.append(self.span)
+        self.out.origins.append(self.origin)
 
     @contextmanager
     def indented(self, head: str) -> Iterator[None]:
@@ -91,7 +94,7 @@ class FunctionWriter:
                 if param.name in self.updated:
                     self.line(f"o_{param.name} = False")
             self.region(self.function.body)
-            self.span = self.function.span
+            self.span, self.origin = self.function.span, None
             outputs = [f"v_{o.name}" for o in self.function.outputs]
             if outputs:
                 self.line(f"return {outputs[0] if len(outputs) == 1 else ', '.join(outputs)}")
@@ -135,16 +138,18 @@ class FunctionWriter:
             self.region(item.body)
 
     def test(self, item: If | While) -> str:
-        writer = BlockWriter(self, item.spans, (item.test,))
+        writer = BlockWriter(self, item, (item.test,))
         writer.prepare(item.test)
         text = writer.truth(item.test)
+        self.origin = writer.origin(text, item.test)
         writer.close()
         return text
 
     def loop_range(self, item: For) -> str:
         self.span = item.spans.get(item.start, item.span)
-        writer = BlockWriter(self, item.spans, item.bounds)
+        writer = BlockWriter(self, item, item.bounds)
         bounds = [writer.operand(bound) for bound in item.bounds]
+        self.origin = writer.origin(", ".join(bounds), item.step or item.start)
         writer.close()
         known = [bound.type.int_value() for bound in item.bounds]
         if len(known) == 2 and known[0] is not None and known[1] is not None and known[0] <= known[1]:

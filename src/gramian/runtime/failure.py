@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
+from typing import Any
 
-from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError
-from gramian.ir.program import Function
+import numpy as np
+
+from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
+from gramian.ir.frame import Frame
+from gramian.ir.node import Node
+from gramian.ir.origins import Note, guilty_place, operand_notes
+from gramian.ir.program import Assign, Block, Function, Item
+from gramian.ir.types import Kind, Type
 from gramian.runtime.codegen import Generated
 from gramian.source import Span
-
-Frame = tuple[str, Span | None]
 
 
 class InternalError(GramianError):
     """A defect of gramian, not of the script."""
 
 
-def frames(traceback: TracebackType | None, generated: Generated, filename: str) -> list[Frame]:
-    """The generated functions that were running, outermost first, each with the place that it had reached."""
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a generated function was when something failed in it, or in what it called.
+
+    `code` is the generated expression at work and `node` what it comes from; `values` are the generated variables, and
+    `held` says which of them hold which nodes.
+    """
+
+    name: str
+    span: Span | None
+    code: str
+    node: Node | None
+    item: Item | None
+    values: Mapping[str, Any]
+    held: Mapping[Node, str]
+
+
+def points(traceback: TracebackType | None, generated: Generated, filename: str) -> list[Point]:
+    """The generated functions that were running, outermost first."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if code.co_filename == filename and code.co_name != "<module>":
-            found.append((code.co_name, generated.spans[traceback.tb_lineno - 1]))
+            found.append(_point(traceback, generated))
         traceback = traceback.tb_next
     return found
+
+
+def _point(traceback: TracebackType, generated: Generated) -> Point:
+    line = traceback.tb_lineno
+    span, origin = generated.spans[line - 1], generated.origins[line - 1]
+    code = _code_at_work(traceback, generated)
+    name, values = traceback.tb_frame.f_code.co_name, traceback.tb_frame.f_locals
+    if origin is None:
+        return Point(name, span, code, None, None, values, {})
+    node = origin.parts.get(code, origin.node)
+    place = origin.item.spans.get(node, span) if node is not None else span
+    return Point(name, place, code, node, origin.item, values, origin.names)
+
+
+def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
+    """The expression in a generated line that was being evaluated, or else all of the line."""
+    line = generated.lines[traceback.tb_lineno - 1]
+    positions = traceback.tb_frame.f_code.co_positions()
+    first, last, start, end = next(islice(positions, traceback.tb_lasti // 2, None))
+    if first != last or start is None or end is None:
+        return line.strip()
+    return line.encode()[start:end].decode()
 
 
 def script_error(error: BaseException, generated: Generated, filename: str) -> ScriptError:
     """The error as the author of the script sees it."""
     if isinstance(error, ScriptError):
         return error
-    running = frames(error.__traceback__, generated, filename)
-    span = running[-1][1] if running else None
-    function = next((generated.functions[n] for n, _ in reversed(running) if n in generated.functions), None)
+    running = points(error.__traceback__, generated, filename)
+    function = next((generated.functions[p.name] for p in reversed(running) if p.name in generated.functions), None)
     message, hint, notes = _explain(error, function, generated, running)
+    span = _place(error, running, message) if running else None
     return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running, generated))))
 
 
-Explanation = tuple[str, str | None, tuple[tuple[str, Span | None], ...]]
+def _place(error: BaseException, running: list[Point], message: str) -> Span | None:
+    point = running[-1]
+    if isinstance(error, RecursionError) and len(running) > 1:
+        return running[-2].span  # the call that was one too many, rather than what the function did first
+    if isinstance(error, NameError) and point.item is not None:
+        reads = (span for n, span in point.item.spans.items() if n.is_var and n.name == _variable_of(error))
+        return next(reads, point.span)
+    if point.node is None or point.item is None or point.span is None:
+        return point.span
+    return guilty_place(point.node.args, point.node.op, point.item.spans, point.span, message)
+
+
+Explanation = tuple[str, str | None, tuple[Note, ...]]
 
 
 def _explain(
-    error: BaseException, function: Function | None, generated: Generated, running: list[Frame]
+    error: BaseException, function: Function | None, generated: Generated, running: list[Point]
 ) -> Explanation:
     match error:
+        case SizeError() if function is not None:
+            return error.message, error.hint, _sizes(running[-1], function)
         case OperationError():
             return error.message, error.hint, ()
         case NameError():  # UnboundLocalError is one of them
             return _unassigned(error, function)
         case RecursionError():
-            title = generated.functions[running[-1][0]].title if running[-1][0] in generated.functions else "functions"
+            many = f"more than {len(running) // 1000 * 1000}" if len(running) > 1000 else str(len(running))
             return (
-                f"functions call one another too deeply: {len(running)} calls are open, the last of {title}()",
+                f"functions call one another without end: {many} calls are open",
                 "check the condition that ends the recursion",
                 (),
             )
@@ -66,7 +128,7 @@ def _explain(
 
 
 def _unassigned(error: NameError, function: Function | None) -> Explanation:
-    name = str(error.name or str(error).split("'")[1])[2:]
+    name = _variable_of(error)
     places = function.assigned if function is not None else {}
     notes = ((f"'{name}' is assigned at", places[name]),) if name in places else ()
     hint = "it is assigned only on a path that was not taken; assign it before"
@@ -75,23 +137,69 @@ def _unassigned(error: NameError, function: Function | None) -> Explanation:
     return f"variable '{name}' has no value here", hint, notes
 
 
+def _variable_of(error: NameError) -> str:
+    return str(error.name or str(error).split("'")[1])[2:]
+
+
+# -- sizes ----------------------------------------------------------------------------------------------------------------
+
+
+def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
+    """What the operands of the failing operator are, and where they were assigned."""
+    if point.node is None or point.item is None:
+        return ()
+    values = dict(zip(point.node.args, _arguments(point), strict=False))
+    changed = (
+        {s.target for s in point.item.statements if isinstance(s, Assign)} if isinstance(point.item, Block) else ()
+    )
+
+    def describe(operand: Node) -> str | None:
+        value = values.get(operand)
+        if value is None and not (operand.is_var and operand.name in changed):
+            value = point.values.get(point.held.get(operand, ""))
+        return _description(value)
+
+    return operand_notes(point.node, point.item, function, describe)
+
+
+def _arguments(point: Point) -> list[Any]:
+    """The values of the arguments of the failing call, None for those that are not plain variables."""
+    call = next((n for n in ast.walk(ast.parse(point.code)) if isinstance(n, ast.Call)), None)
+    if call is None:
+        return []
+    names = [arg.value if isinstance(arg, ast.Attribute) else arg for arg in call.args]
+    return [point.values.get(name.id) if isinstance(name, ast.Name) else None for name in names]
+
+
+def _description(value: Any) -> str | None:
+    if isinstance(value, np.ndarray | Frame):
+        kind = Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
+        return Type(kind, rows=value.shape[0], cols=value.shape[1]).describe()
+    return None
+
+
+# -- calls ----------------------------------------------------------------------------------------------------------------
+
 MAX_CALLS = 8
 
 
-def _call_chain(running: list[Frame], generated: Generated) -> tuple[tuple[str, Span | None], ...]:
-    """Where each open function was called, innermost first; the middle of a long chain is left out."""
-    calls: list[tuple[str, Span | None]] = []
-    places = [place for _, place in running]
-    for at, place in enumerate(places):
-        if at and running[at][0] in generated.functions:
-            calls.append((f"in {generated.functions[running[at][0]].title}(), called at", places[at - 1]))
-        inlined = []
+def _call_chain(running: list[Point], generated: Generated) -> tuple[Note, ...]:
+    """Where each open function was called, innermost first; repetitions and the middle of a long chain are left out."""
+    calls: list[Note] = []
+    for at, point in enumerate(running):
+        if at and point.name in generated.functions:
+            calls.append((f"in {generated.functions[point.name].title}(), called at", running[at - 1].span))
+        inlined: list[Note] = []
+        place = point.span
         while place is not None and place.caller is not None:
             inlined.append((f"in {place.caller[0]}(), called at", place.caller[1]))
             place = place.caller[1]
         calls += reversed(inlined)
     calls.reverse()
+    total = len(calls)
+    calls = [call for call, before in zip(calls, [None, *calls], strict=False) if call != before]
     if len(calls) > MAX_CALLS:
-        left_out = len(calls) - MAX_CALLS
-        calls[MAX_CALLS // 2 : -MAX_CALLS // 2] = [(f"... and {left_out} calls between", None)]
+        left_out = total - MAX_CALLS
+        many = str(left_out) if left_out < 1000 else "thousands of"
+        calls[MAX_CALLS // 2 : -MAX_CALLS // 2] = [(f"... and {many} calls between", None)]
     return tuple(calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
@@ -18,7 +19,7 @@ from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.ops.generate import fresh_seeds
-from gramian.ops.index import out_of_range, store
+from gramian.ops.index import out_of_range, store, writable
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of
@@ -94,7 +95,9 @@ class Execution:
             "NaN": math.nan,
             "ListValue": ListValue,
             "loop_range": loop_range,
+            "ndarray": np.ndarray,
             "store": store,
+            "writable": writable,
             "out_of_range": out_of_range,
         }
 
@@ -109,6 +112,8 @@ class Execution:
             with ExitStack() as stack:
                 stack.enter_context(np.errstate(all="ignore"))
                 stack.enter_context(deep_recursion())
+                stack.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", message="Changing the sparsity structure")
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.generated, self.filename))

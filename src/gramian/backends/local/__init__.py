@@ -1,16 +1,35 @@
-"""The local backend: NumPy arrays in memory."""
+"""The local backend: NumPy arrays and SciPy's sparse matrices in memory."""
 
 from __future__ import annotations
 
-from gramian.backends.local.kernels import KERNELS
+from gramian.backends.local.dispatch import dispatching
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
 
+# These look at nothing but shapes, or take sparse matrices as they are.
+INDIFFERENT = frozenset(
+    "nrow ncol length list append listIndex listAssign remove as.list as.matrix print stop assert cell write eval evalList".split()
+)
+
 
 class LocalBackend:
-    """Runs operators on this machine. Most have one NumPy kernel, their meaning; `KERNELS` holds those that have a faster one."""
+    """Runs operators on this machine.
+
+    An operator's own NumPy kernel serves dense matrices; for sparse ones there are kernels in `sparse`, which are
+    imported when the first sparse matrix comes along.
+    """
 
     name = "local"
 
     def kernel(self, op: Op) -> Kernel | None:
-        return KERNELS.get(op.name)
+        if op.name in INDIFFERENT:
+            return None
+        return dispatching(op, op.kernel, lambda *values: sparse_kernel(op)(*values))
+
+
+def sparse_kernel(op: Op) -> Kernel:
+    """The kernel of an operator for arguments some of which are sparse."""
+    from gramian.backends.local.dispatch import made_dense
+    from gramian.backends.local.sparse import KERNELS
+
+    return KERNELS.get(op.name) or (lambda *values: op.kernel(*(made_dense(op, value) for value in values)))

@@ -33,7 +33,7 @@ class Signatures(Expressions):
         found: list[Declared] = []
         if self.kind != ")":
             while True:
-                found.append(self._declared(what))
+                found.append(self._declared(what, found))
                 if self.kind == TYPE and self.goes_on_inside(opening):
                     self.report(f"expected ',' between two {what}s, but found {self.describe()}")
                 elif not self.next_item(opening, what):
@@ -41,10 +41,12 @@ class Signatures(Expressions):
         self.close_bracket(opening, "',' or ")
         return tuple(found)
 
-    def _declared(self, what: str) -> Declared:
+    def _declared(self, what: str, before: list[Declared]) -> Declared:
         first = self.pos
         kind, value_type = self._type(what)
         name = self.expect_name(f"the {what}" if what == "output" else "a parameter")
+        if any(name.value == other.name for other in before):
+            self.report(f"the {what} {self.describe(name)} is declared twice", self.span(name))
         default: Expr | None = None
         if self.kind == "=":
             equals = self.advance()

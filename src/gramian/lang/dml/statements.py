@@ -137,7 +137,8 @@ class Statements(Control, Strays):
     def _import(self) -> Stmt:
         first = self.pos
         if self.inside and not self.in_unclosed_block():
-            self.report("'source' is possible only at the top level of a script")
+            hint = "move it to the start of the script"
+            self.report("'source' is possible only at the top level of a script", hint=hint)
         self.advance()
         hint = 'write source("path/file.dml") as name'
         path = self._path("source", hint)

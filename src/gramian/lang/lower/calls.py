@@ -12,7 +12,7 @@ from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType
 from gramian.lang import tree
 from gramian.lang.files import Signature
 from gramian.lang.lower import expressions
-from gramian.lang.lower.context import Context
+from gramian.lang.lower.context import Context, Poisoned
 from gramian.lang.lower.foreign import FUNCTIONS
 from gramian.source import Span
 
@@ -63,6 +63,8 @@ def lower(c: Context, e: tree.Call) -> Node:
 def _find_function(c: Context, e: tree.Call) -> Signature | None:
     if e.namespace is not None:
         file = c.file.namespaces.get(e.namespace)
+        if file is None and e.namespace in c.file.missing:
+            raise Poisoned
         if file is None:
             hint = did_you_mean(e.namespace, c.file.namespaces) or f'load it with source("...") as {e.namespace}'
             raise expressions.error(f"namespace '{e.namespace}' is not defined", e.name_span, hint)
@@ -70,6 +72,8 @@ def _find_function(c: Context, e: tree.Call) -> Signature | None:
             return file.functions[e.function]
         if e.function in REGISTRY:
             return None
+        if file.broken:
+            raise Poisoned
         hint = did_you_mean(e.function, file.functions)
         raise expressions.error(
             f"{file.script.source.name} has no function '{e.function}'",
@@ -99,7 +103,7 @@ def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
         raise expressions.error(
             f"'{declared.name}' is an external Java function, which gramian cannot run",
             e.span,
-            "write it in DML, or register a Python function",
+            "write it in DML",
         )
     written = _bind(e, signature)
     args = []
@@ -155,7 +159,7 @@ def _parameter_text(declared: tree.Declared) -> str:
 
 def _default(c: Context, signature: Signature, default: tree.Expr) -> Node:
     """Defaults are constant expressions of the function's own file."""
-    inner = Context(c.unit, signature.file)
+    inner = Context(c.unit, signature.file, constant=True)
     inner.depth = c.depth
     node = expressions.lower(inner, default)
     if any(n.op.effect is Effect.ORDERED for n in ir.walk([node])):

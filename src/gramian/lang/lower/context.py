@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
+from gramian.errors import Diagnostic, OperationError, ScriptError, SizeError, did_you_mean
 from gramian.ir import node as ir
 from gramian.ir.node import Node
 from gramian.ir.op import REGISTRY, Effect, Op
+from gramian.ir.origins import Note, guilty_place, named_operands, size_notes
 from gramian.ir.program import Assign, Block, Do, Item, Region, Statement
 from gramian.ir.types import Type, join
 from gramian.lang.files import File, Files, Signature
@@ -50,10 +51,12 @@ class Unit:
 class Context:
     """Writes the items of one region; nested regions are written by the same context, one after the other."""
 
-    def __init__(self, unit: Unit, file: File) -> None:
+    def __init__(self, unit: Unit, file: File, *, constant: bool = False) -> None:
         self.unit = unit
         self.file = file
+        self.constant = constant  # for the default of a parameter
         self.entries: dict[str, Entry] = {}
+        self.lost: set[str] = set()  # variables of the bodies of parfor loops
         self.depth = 0  # > 0 in code that may not run
         self._values: dict[str, Node] = {}
         self._statements: list[Statement] = []
@@ -66,13 +69,26 @@ class Context:
     def build(self, op: Op | str, args: Iterable[Node], span: Span, *attrs: object) -> Node:
         """A node in the current block. Effects take their place in the order of statements."""
         record = REGISTRY[op] if isinstance(op, str) else op
+        args = tuple(args)
         if record.effect is not Effect.PURE:
             attrs = (*attrs, self.unit.number())
         try:
             node = ir.build(record, args, attrs, lenient=self.depth > 0)
         except OperationError as error:
-            raise ScriptError(Diagnostic(error.message, span, error.hint)) from None
+            place = guilty_place(args, record, self._spans, span, error.message)
+            notes = self._size_notes(args) if isinstance(error, SizeError) else ()
+            raise ScriptError(Diagnostic(error.message, place, error.hint, notes)) from None
         return self.place(node, span)
+
+    def _size_notes(self, args: tuple[Node, ...]) -> tuple[Note, ...]:
+        names = {n: name for name, n in self._values.items() if not name.startswith("t__")}
+        return size_notes(
+            (
+                (names[n], n.type.describe(), (self.entries[names[n]].span,))
+                for n in named_operands(args, names.__contains__)
+            ),
+            "",
+        )
 
     def place(self, node: Node, span: Span) -> Node:
         self._spans.setdefault(node, span)
@@ -87,6 +103,9 @@ class Context:
 
     def read(self, name: str, span: Span) -> Node:
         entry = self.entries.get(name)
+        if self.constant:
+            message = f"a default must be a constant expression, but '{name}' is a variable"
+            raise ScriptError(Diagnostic(message, span))
         if entry is None:
             raise ScriptError(Diagnostic(f"variable '{name}' is not defined", span, self._hint(name)))
         if entry.type is None:
@@ -100,6 +119,8 @@ class Context:
             return VALUES[name]
         if name in self.unit.script_variables:
             return f"functions do not see the variables of the script; give it as an argument '{name}'"
+        if name in self.lost:
+            return "what a parfor assigns is gone after it; write results into cells of a matrix from before the loop"
         readable = [known for known in self.entries if not known.startswith("t__")]
         if hint := did_you_mean(name, readable):
             return hint

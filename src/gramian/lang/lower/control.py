@@ -95,17 +95,20 @@ def _fixpoint(c: Context, write: Callable[[], Loop], names: set[str], span: Span
     c.close_block()
     assumed = _widened(c.entries, names)
     reported: dict[str, Diagnostic] = {}
+    # By place, as each round finds them anew, perhaps with other types; those of a poisoned variable come up only once.
+    errors: dict[Span | None, Diagnostic] = {}
     while True:
         mark = len(c.unit.errors)
         c.entries = dict(assumed)
         loop = write()
         merged, conflicts = merge(assumed, c.entries, span)
         reported |= conflicts
+        errors |= {found.span: found for found in c.unit.errors[mark:]}
+        del c.unit.errors[mark:]
         if _same(merged, assumed):
             break
-        del c.unit.errors[mark:]
         assumed = _widened(merged, names)
-    c.unit.errors += reported.values()
+    c.unit.errors += [*errors.values(), *reported.values()]
     c.entries = merged
     return loop
 
@@ -162,6 +165,7 @@ def _write_for(
 
     loop = _fixpoint(c, write, assigned(s.body) | {s.variable}, s.span)
     if parallel is not None:
+        c.lost |= c.entries.keys() - before.keys()
         c.entries = before | {name: c.entries[name] for name in parallel.results if name in c.entries}
     elif s.step is None:
         # Without a step the loop runs at least once: what holds at the end of its body holds after it.

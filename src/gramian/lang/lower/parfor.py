@@ -64,11 +64,13 @@ def _option(c: Context, arg: tree.Arg) -> int | str:
     if isinstance(allowed, tuple):
         if str(given).upper() in allowed:
             return str(given).upper()
-        raise expressions.error(f"option '{arg.name}' must be one of {', '.join(allowed)}", arg.value.span)
+        raise expressions.error(
+            f"option '{arg.name}' must be one of {', '.join(allowed)}, found {given}", arg.value.span
+        )
     try:
         return int(given)
     except ValueError:
-        raise expressions.error(f"option '{arg.name}' must be a whole number", arg.value.span) from None
+        raise expressions.error(f"option '{arg.name}' must be a whole number, found {given}", arg.value.span) from None
 
 
 # -- accesses -----------------------------------------------------------------------------------------------------------
@@ -171,15 +173,16 @@ def _check(c: Context, s: tree.For, writes: list[Access]) -> None:
 
 def _interference(s: tree.For, write: Access, other: Access) -> ScriptError:
     same = write.span == other.span
-    what = "itself" if same else f"'{other.span.text}'"
-    notes = () if same else ((f"'{other.span.text}' is accessed at", other.span),)
+    writing, using = f"'{write.span.text}'", f"'{other.span.text}'"
+    what = f"what {writing} writes for one {s.variable} may be what {using} uses for another"
+    if same:
+        what = f"{writing} may be the same cells for two values of {s.variable}"
     return ScriptError(
         Diagnostic(
-            f"parfor: iterations may depend on one another: '{write.span.text}' of one {s.variable} "
-            f"may be the same cells as {what} of another",
+            f"parfor: iterations may depend on one another: {what}",
             write.span,
             "use for, make the subscripts linear in the loop variable, or say check=0 if the iterations are independent",
-            notes,
+            () if same else ((f"{using} is at", other.span),),
         )
     )
 

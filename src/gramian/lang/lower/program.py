@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gramian.errors import Diagnostic, ScriptError
+from gramian.errors import Diagnostic, ScriptError, did_you_mean
 from gramian.ir.op import REGISTRY
 from gramian.ir.program import Function, Program, Variable
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, ValueType
@@ -32,12 +32,18 @@ def lower(source: Source, parse: Parse, settings: Settings) -> Program:
             functions[signature.name] = _function(unit, signature)
         done += 1
     if unit.errors:
-        raise ScriptError(_in_order(unit.errors))
+        raise ScriptError([_with_sourcing(found, files.all) for found in _in_order(unit.errors)])
     library = [file for file in files.all if file.is_library]
     callable = {name: signature.name for file in (*library, main_file) for name, signature in file.functions.items()}
     for alias, file in main_file.namespaces.items():
         callable |= {f"{alias}::{name}": signature.name for name, signature in file.functions.items()}
     return Program(source, main, functions, callable)
+
+
+def _with_sourcing(found: Diagnostic, files: list[File]) -> Diagnostic:
+    """What is wrong in another file also tells where that was sourced."""
+    file = next((f for f in files if found.span and f.script.source is found.span.source), None)
+    return found.with_note("sourced at", file.sourced_at) if file is not None and file.sourced_at else found
 
 
 def _in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
@@ -83,7 +89,7 @@ def _function(unit: Unit, signature: Signature) -> Function:
 def _parameter(unit: Unit, signature: Signature, param: tree.Declared) -> Variable:
     default = None
     if param.default is not None:
-        c = Context(unit, signature.file)
+        c = Context(unit, signature.file, constant=True)
         try:
             default = calls.convert(c, expressions.lower(c, param.default), param, param.default.span)
         except ScriptError as wrong:
@@ -103,7 +109,8 @@ def _check_output(c: Context, declared: tree.Function, output: tree.Declared) ->
     """An output must be assigned, have the declared kind, and convert safely to the declared value type."""
     entry = c.entries.get(output.name)
     if entry is None:
-        hint = "assign it in the body, or take it out of return (...)"
+        own = [name for name, known in c.entries.items() if known.span.start > declared.name_span.start]
+        hint = did_you_mean(output.name, own) or "assign it in the body, or take it out of return (...)"
         c.unit.errors.append(
             Diagnostic(f"result '{output.name}' of {declared.name}() is never assigned", output.span, hint)
         )

@@ -74,7 +74,11 @@ def store(c: Context, target: tree.Target, value: Node, value_span: Span) -> Non
     if target.index is None:
         c.assign(target.name, value, target.span)
         return
-    before = c.read(target.name, target.span)
+    name_span = Span(target.span.source, target.span.start, target.span.start + len(target.name))
+    if target.name not in c.entries:
+        hint = f"create it first, as in {target.name} = matrix(0, rows=10, cols=1)"
+        raise error(f"variable '{target.name}' is not defined", name_span, hint)
+    before = c.read(target.name, name_span)
     if before.type.kind is Kind.LIST:
         first, last = expressions.list_bounds(c, target.index)
         changed = c.build("listAssign", [before, value, first, last], target.span)
