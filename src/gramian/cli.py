@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -18,6 +18,7 @@ from gramian.arguments import upstream_spelling
 
 if TYPE_CHECKING:
     from gramian.settings import Scalar, Settings
+    from gramian.source import Source
 
 app = typer.Typer(
     help="Run machine learning scripts written in DML, an R-like matrix language.",
@@ -46,7 +47,9 @@ def _main(
 
 NamedOption = Annotated[
     list[str] | None,
-    typer.Option("--nvargs", metavar="K=V ...", help="Script parameters by name: `-nvargs k=3 data=x.csv` gives $k, $data."),
+    typer.Option(
+        "--nvargs", metavar="K=V ...", help="Script parameters by name: `-nvargs k=3 data=x.csv` gives $k, $data."
+    ),
 ]
 PositionalOption = Annotated[
     list[str] | None,
@@ -80,7 +83,10 @@ def run(
         str | None, typer.Option("--explain", metavar="[STAGE]", help="First print the plan (after a pass: its name).")
     ] = None,
     exec_: Annotated[
-        str, typer.Option("--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine.")
+        str,
+        typer.Option(
+            "--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine."
+        ),
     ] = "hybrid",
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
@@ -155,7 +161,8 @@ def check(
 def explain(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The script.", show_default=False)],
     after: Annotated[
-        str | None, typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one.")
+        str | None,
+        typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one."),
     ] = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
@@ -195,11 +202,11 @@ def _check_mode(mode: str) -> None:
         fail(f"execution mode '{mode}' is not available; this version runs on one machine: singlenode, hybrid or local")
 
 
-def _source(file: str | None, text: str | None) -> Callable[[], object]:
+def _source(file: str | None, text: str | None) -> Callable[[], Source]:
     if (file is None) == (text is None):
         fail("name a script file, or give the script's text with -s")
 
-    def load() -> object:
+    def load() -> Source:
         from gramian.api.script import read_text
         from gramian.source import Source
 
@@ -247,7 +254,7 @@ def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Sca
     return found
 
 
-def _explain(source: object, settings: Settings, stage: str, stream: object = None) -> None:
+def _explain(source: Source, settings: Settings, stage: str, stream: TextIO | None = None) -> None:
     from gramian.report import print_plan
 
     print_plan(source, settings, stage, stream or sys.stderr)
@@ -284,6 +291,16 @@ def _guarded(work: Callable[[], None]) -> None:
         sys.stdout.flush()
         print(render(error), file=sys.stderr)
         raise typer.Exit(1) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if os.environ.get("GRAMIAN_DEBUG"):
+            raise
+        sys.stdout.flush()
+        what = f"{type(error).__name__}: {error}"
+        fail(
+            f"internal error, a defect of gramian: {what}\n  set GRAMIAN_DEBUG=1 to see where, and please report it", 70
+        )
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ a value whose variable is about to be overwritten moves to a new one first.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -51,33 +50,14 @@ class Names:
 
     def __init__(self, variables: Iterable[str]) -> None:
         self.variables = frozenset(variables)
-        self._taken = set(self.variables)
         self._count = 0
 
-    def fresh(self, wanted: str | None = None) -> str:
-        """A name that is not taken, the wanted one if possible."""
-        name = wanted
-        while name is None or name in self._taken:
+    def fresh(self) -> str:
+        while True:
             self._count += 1
             name = f"t{self._count}"
-        self._taken.add(name)
-        return name
-
-
-_TARGET = re.compile(r"(?<![\w.])([A-Za-z]\w*)\s*(?:=|<-)\s*$", re.ASCII)
-_STATEMENT_END = re.compile(r"[ \t\r]*(?:[;#}\n]|$)")
-NEARBY = 100
-
-
-def name_in_script(span: Span | None) -> str | None:
-    """The variable that the script assigns the expression at a place to, if it is a whole right side.
-
-    Passes remove variables that nobody reads, but the reader of a plan knows the value by that name.
-    """
-    if span is None or not _STATEMENT_END.match(span.source.text, span.end):
-        return None
-    found = _TARGET.search(span.source.text, max(0, span.start - NEARBY), span.start)
-    return found[1] if found else None
+            if name not in self.variables:
+                return name
 
 
 @dataclass
@@ -239,7 +219,7 @@ class BlockLines:
             self.take(node.args[0])
             return
         self.uses[node] += 1
-        self.assign(self.names.fresh(name_in_script(self.block.spans.get(node))), node)
+        self.assign(self.names.fresh(), node)
 
     # -- assignments ------------------------------------------------------------------------------------------------
 
@@ -389,4 +369,3 @@ class BlockLines:
                 if node not in roots and self.needs_variable(node):
                     return True
         return len(below) >= DEEPEST
-

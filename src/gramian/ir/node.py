@@ -11,7 +11,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from gramian.errors import OperationError, SizeError
-from gramian.ir.op import REGISTRY, Effect, Op, Param
+from gramian.ir.op import REGISTRY, Effect, Op, Param, Trait
 from gramian.ir.scalar import as_double_argument, as_int_argument, truth
 from gramian.ir.types import MISSING, Kind, Known, ScalarValue, Type, type_of
 
@@ -196,8 +196,8 @@ def rebuild(node: Node, args: tuple[Node, ...], *, lenient: bool = True) -> Node
     """The same operator on other arguments; types follow."""
     if node.op is OUTPUT:
         return output(args[0], node.attrs[0])
-    if node.op is CALL:
-        return intern(CALL, args, node.attrs, node.type)
+    if node.op is CALL or node.op.has(Trait.EXTERNAL):
+        return intern(node.op, args, node.attrs, node.type)
     try:
         return build(node.op, args, node.attrs, lenient=lenient)
     except OperationError:

@@ -54,6 +54,7 @@ class Trait(Enum):
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together
     AGGREGATE = "aggregate"  # combines cells into fewer cells
     OVERFLOWS = "overflows"  # an int result of int scalars may leave the range of 64 bits
+    EXTERNAL = "external"  # the type depends on what a file says, not on the arguments alone
     SHARES = "shares"  # the result may share memory with the first argument
 
 

@@ -6,15 +6,10 @@ A transposed sparse matrix is the same arrays read by columns, so that `t(X)` co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from scipy.sparse import csc_array, csr_array
-
-    Sparse: TypeAlias = csr_array[Any, tuple[int, int]] | csc_array[Any, tuple[int, int]]
 
 Dense = npt.NDArray[np.float64]
 

@@ -30,9 +30,7 @@ LEVELS: Mapping[str, int] = {
 }
 NOT, MINUS, ATOM = 3, 9, 11
 
-_ESCAPES = str.maketrans(
-    {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-)
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"})
 _MOST_NEGATIVE = -(2**63)  # has no literal
 
 
@@ -70,7 +68,7 @@ def literal_piece(value: ScalarValue) -> Piece:
 class Syntax:
     """Writes nodes.
 
-    `functions` are the printed names of the program's functions, `callable` maps what eval() accepts to their own names.
+    `functions` are the printed names of the program's functions; `callable` has the names that eval() accepts.
     """
 
     def __init__(self, functions: Mapping[str, str], callable: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@
 Y = t(X) %*% X  # matrix 100x100
 print(sum(Y))
 
-Functions of other files stand among the others under their unique names. A value that is used more than once has a name.
+Functions of other files stand among the others, under their unique names. A value that is used more than once is named.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Type:
 
     def __str__(self) -> str:
         if self.kind is Kind.SCALAR:
-            return self.value_type.value + (f"={self.value!r}" if self.known else "")
+            return f"{self.value_type.value}={self.value!r}" if self.known else f"{self.value_type.value}"
         if self.kind in (Kind.MATRIX, Kind.FRAME):
             return f"{self.kind.value} {size_text(self.rows)}x{size_text(self.cols)}"
         if self.kind is Kind.TUPLE:

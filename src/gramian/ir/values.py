@@ -40,8 +40,8 @@ class ListValue:
             if key in self.names:
                 return self.names.index(key)
             known = [name for name in self.names if name is not None]
-            hint = did_you_mean(key, known) or (f"its names are {', '.join(known)}" if known else "it has no names")
-            raise OperationError(f"the list has no entry named '{key}'", hint)
+            there = f"its names are {', '.join(known)}" if known else "it has no names"
+            raise OperationError(f"the list has no entry named '{key}'", did_you_mean(key, known) or there)
         if 1 <= key <= len(self.items):
             return key - 1
         size = f"{len(self.items)} entr{'y' if len(self.items) == 1 else 'ies'}"

@@ -83,9 +83,7 @@ class Files:
             self._add(source, key, path.stem, prefix=f"{path.stem}__", sourced_at=sourced_at)
         return self._loaded[key]
 
-    def _add(
-        self, source: Source, key: Path | None, stem: str, prefix: str, sourced_at: Span | None = None
-    ) -> File:
+    def _add(self, source: Source, key: Path | None, stem: str, prefix: str, sourced_at: Span | None = None) -> File:
         broken = False
         try:
             script = self._parse(source)

@@ -398,12 +398,12 @@ for _name, _numpy, _doc, _gradient, _traits in (
 ):
     _function(_name, _numpy, _scalar_of(_name, _numpy), _doc, _gradient, traits=_traits)
 
-for _name, _alias, _numpy, _doc in (
+for _name, _alias, _is, _doc in (
     ("is.na", "isNA", np.isnan, "1 where NaN, else 0"),
     ("is.nan", "isNaN", np.isnan, "1 where NaN, else 0"),
     ("is.infinite", "isInf", np.isinf, "1 where Infinity or -Infinity, else 0"),
 ):
-    _function(_name, as_cells(_numpy), _scalar_of(_name, _numpy), _doc, aliases=(_alias,), traits=_ZERO_CELL)
+    _function(_name, as_cells(_is), _scalar_of(_name, _is), _doc, aliases=(_alias,), traits=_ZERO_CELL)
 
 
 def log(x: Any, base: Any = None) -> Any:
@@ -566,7 +566,7 @@ def _shift(name: str, function: Kernel) -> Kernel:
     return over_cells(f"{name}()", lambda a, k: function(np.asarray(a, float), np.asarray(k, float)), on_scalars)
 
 
-for _name, _numpy, _doc in (
+for _name, _bits, _doc in (
     ("bitwAnd", np.bitwise_and, "bitwise and of whole numbers"),
     ("bitwOr", np.bitwise_or, "bitwise or of whole numbers"),
     ("bitwXor", np.bitwise_xor, "bitwise exclusive or of whole numbers"),
@@ -574,7 +574,7 @@ for _name, _numpy, _doc in (
     define(
         f"{_name}(a: number|matrix, b: number|matrix)",
         cellwise(_name, keeps_int=True),
-        bitwise(_name, _numpy),
+        bitwise(_name, _bits),
         _doc,
         family="elementwise",
         traits=(CELLWISE, *SYMMETRIC),

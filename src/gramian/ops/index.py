@@ -68,7 +68,9 @@ def bounds(target: Any, axis: int, lower: Any, upper: Any) -> slice:
     kind = Kind.MATRIX if isinstance(target, np.ndarray) or is_sparse(target) else Kind.FRAME
     for given, bound in ((lower, first), (upper, last)):
         if not 1 <= bound <= size:
-            raise _beyond(axis, given if given != given else bound, Type(kind, rows=target.shape[0], cols=target.shape[1]))
+            raise _beyond(
+                axis, given if given != given else bound, Type(kind, rows=target.shape[0], cols=target.shape[1])
+            )
     raise _reversed(axis, first, last)
 
 

@@ -9,7 +9,7 @@ from gramian.errors import OperationError, SizeError
 from gramian.io import missing_file, read_metadata, read_value, resolve, write_value
 from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
 from gramian.io.writing import check_options
-from gramian.ir.op import Effect, define, missing
+from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import (
     BOOLEAN,
     DOUBLE,
@@ -60,14 +60,6 @@ _MM_TYPES = tuple(type_of("mm") if name == "format" else MISSING for name, _ in 
 _VALUE_TYPES: Mapping[str, ValueType] = {"double": DOUBLE, "int": INT, "boolean": BOOLEAN, "string": STRING}
 
 
-def missing_input(path: str, options: Mapping[str, Any]) -> OperationError | None:
-    """The error for a read statement whose file is not there, or None.
-
-    Inference leaves this to the compiler, which knows whether the script itself writes the file before.
-    """
-    return missing_file(path)
-
-
 def _signature(name: str, first: str, options: tuple[tuple[str, str], ...]) -> str:
     return f"{name}({first}, {', '.join(f'{option}: {accepts} = missing' for option, accepts in options)})"
 
@@ -93,20 +85,36 @@ def write_kernel(x: Any, path: str, *values: Any) -> tuple[()]:
 
 
 def infer_read(path: Type, *types: Type) -> Type:
-    """What the options, the metadata and the file itself say, as far as they are known when compiling."""
-    known, complete = _known(_READ, types)
+    """What the options say of the result; the file may say more, see `type_from_file`."""
+    known, _ = _known(_READ, types)
     given = convert(known.items(), READ_OPTIONS, lambda name: f"argument '{name}' of read()")
     if not missing(types[0]) and "data_type" not in given:
         raise OperationError("argument 'data_type' of read() must be a constant", 'write it out, as in "frame"')
-    if isinstance(path.value, str) and missing_file(path.value) is None:
-        if complete:
-            plan = resolve(path.value, known)
-            return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
-        metadata = read_metadata(path.value)
-        given = {**(metadata.options if metadata else {}), **given}
     # Metadata that is read when the script runs may still name another value type than double.
     data_type, value_type = given.get("data_type", "matrix"), given.get("value_type", "unknown")
     return _type_of(data_type, value_type, given.get("rows"), given.get("cols"))
+
+
+def type_from_file(path: str, types: tuple[Type, ...]) -> Type:
+    """The type of what is in a file, by its metadata and by what it looks like; `types` are those of the options.
+
+    Only for files that the script itself does not write before: that is for the compiler to know.
+
+    Raises:
+        OperationError: there is no such file, or its metadata do not agree with the options.
+    """
+    types = types or _MM_TYPES  # readMM
+    if problem := missing_file(path):
+        raise problem
+    known, complete = _known(_READ, types)
+    if complete:
+        plan = resolve(path, known)
+        return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
+    metadata = read_metadata(path)
+    given = {**(metadata.options if metadata else {}), **known}
+    return _type_of(
+        given.get("data_type", "matrix"), given.get("value_type", "unknown"), given.get("rows"), given.get("cols")
+    )
 
 
 def _type_of(data_type: str, value_type: str, rows: int | None, cols: int | None) -> Type:
@@ -138,6 +146,7 @@ define(
     "the matrix, frame, scalar or list in a file",
     family="io",
     effect=Effect.ORDERED,
+    traits=(Trait.EXTERNAL,),
 )
 define(
     "readMM(path: string)",
@@ -146,6 +155,7 @@ define(
     "the matrix in a Matrix Market file",
     family="io",
     effect=Effect.ORDERED,
+    traits=(Trait.EXTERNAL,),
 )
 define(
     _signature("write", "x: any, path: string", _WRITE),

@@ -22,7 +22,12 @@ UNFOLDED = 2**20  # cells that are unfolded at a time: 8 MiB
 POOLED = 2**17  # cells of images that are pooled at a time, so that the passes over them find them in the cache
 
 
-# ---- convolution ------------------------------------------------------------------------------------------------------
+def _flat(x: Array) -> Matrix:
+    n, c, h, w = x.shape
+    return x.reshape(n, c * h * w)
+
+
+# ---- convolution ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,12 @@ def conv2d(
     x: Matrix, w: Matrix, input_shape: ListValue, filter_shape: ListValue, stride: ListValue, padding: ListValue
 ) -> Matrix:
     windows = of_filters("conv2d()", input_shape, filter_shape, stride, padding)
-    images, filters, n, f = windows.batch("X", x), windows.filter(w), windows.images, windows.filters
-    out = np.empty((n, f, *windows.result))
+    images, filters = windows.batch("X", x), windows.filter(w)
+    out = np.empty((windows.images, windows.filters, *windows.result))
     for panel, columns in _unfolded(images, windows):
         part = panel.of_results(out)
         part[...] = (filters @ columns).reshape(part.shape)
-    return out.reshape(n, -1 if n else f * windows.result[0] * windows.result[1])
+    return _flat(out)
 
 
 def conv2d_backward_filter(
@@ -106,7 +111,7 @@ def conv2d_backward_data(
         images = dx[panel.images].transpose(1, 0, 2, 3)
         for tap in windows.taps(panel.first, panel.count):
             images[tap.cells] += parts[:, *tap.place][tap.windows]
-    return dx.reshape(windows.images, windows.pixels)
+    return _flat(dx)
 
 
 def _with_dout(what: str) -> Callable[..., None]:
@@ -168,18 +173,13 @@ define(
 )
 
 
-# ---- pooling ----------------------------------------------------------------------------------------------------------
+# ---- pooling --------------------------------------------------------------------------------------------------------
 
 
 def _pieces(windows: Windows) -> Iterator[slice]:
     step = max(1, POOLED // windows.pixels)
     for n in range(0, windows.images, step):
         yield slice(n, n + step)
-
-
-def _flat(x: Array) -> Matrix:
-    n, c, h, w = x.shape
-    return x.reshape(n, c * h * w)
 
 
 def _largest(images: Array, windows: Windows) -> Array:
@@ -225,11 +225,11 @@ def max_pool_backward(
 def _to_first_largest(images: Array, dout: Array, windows: Windows, dx: Array) -> None:
     """Add the gradient of each window to the first of its largest cells."""
     largest = _largest(images, windows)
-    open_ = np.ones(dout.shape, dtype=np.bool_)
+    free = np.ones(dout.shape, dtype=np.bool_)
     for tap in windows.taps():
         cells = images[tap.cells]
-        wins = ((cells == largest[tap.windows]) | np.isnan(cells)) & open_[tap.windows]
-        open_[tap.windows] &= ~wins
+        wins = ((cells == largest[tap.windows]) | np.isnan(cells)) & free[tap.windows]
+        free[tap.windows] &= ~wins
         dx[tap.cells] += np.where(wins, dout[tap.windows], 0.0)
 
 
@@ -306,7 +306,7 @@ define(
 )
 
 
-# ---- biases -----------------------------------------------------------------------------------------------------------
+# ---- biases ---------------------------------------------------------------------------------------------------------
 
 
 def _check_channels(what: str, x: Shape, b: Shape) -> None:
@@ -338,7 +338,7 @@ def _channel_type(what: str) -> Callable[[Type, Type], Type]:
 
 _CHANNEL_SAMPLES = (
     'matrix(seq(1, 8), 2, 4), matrix("10 20", 2, 1)',
-    'matrix("1 NaN 3", 1, 3), matrix("1 2 Inf", 3, 1)',
+    'matrix("1 NaN 3", 1, 3), matrix("1 2 Infinity", 3, 1)',
     "matrix(seq(1, 4), 2, 2), matrix(5, 1, 1)",
     "matrix(0, 0, 4), matrix(1, 2, 1)",
     "matrix(0, 2, 0), matrix(1, 2, 1)",

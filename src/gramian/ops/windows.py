@@ -36,7 +36,7 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows of `size` that move over padded images by `stride`, for the function `what`. Pairs are height and width."""
+    """Windows of `size` that move over padded images by `stride`, for the function `what`. Pairs: height and width."""
 
     what: str
     images: int
@@ -106,7 +106,7 @@ def _reach(start: int, stride: int, length: int, count: int) -> tuple[slice, sli
     return slice(start + first * stride, start + (stop - 1) * stride + 1, stride), slice(first, stop)
 
 
-# ---- from arguments ---------------------------------------------------------------------------------------------------
+# ---- from arguments -------------------------------------------------------------------------------------------------
 
 
 def of_filters(

@@ -15,6 +15,7 @@ from gramian.ir.program import (
     Do,
     For,
     Function,
+    Item,
     Program,
     Region,
     Statement,
@@ -54,7 +55,7 @@ def _remove_unread(function: Function, pure: set[str]) -> Function:
 
 
 def _region(region: Region, read: set[str], pure: set[str]) -> Region:
-    kept = []
+    kept: list[Item] = []
     for item in region:
         if isinstance(item, Block):
             block = _block(item, read, pure)

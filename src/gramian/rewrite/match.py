@@ -113,8 +113,8 @@ def _number(e: tree.Expr, bound: Bindings) -> float | None:
         case tree.Literal(value=int(value) | float(value)):
             return value
         case tree.Name(name=name) if bound[name].type.kind is Kind.SCALAR:
-            value = bound[name].type.value
-            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+            known = bound[name].type.value
+            return known if isinstance(known, int | float) and not isinstance(known, bool) else None
         case tree.Call(function="nrow", args=(tree.Arg(value=tree.Name(name=name)),)):
             return bound[name].type.rows
         case tree.Call(function="ncol", args=(tree.Arg(value=tree.Name(name=name)),)):

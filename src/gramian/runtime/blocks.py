@@ -328,10 +328,10 @@ class BlockWriter:
             several = len(node.args[0].type.items) > 1
             return self.operand(node.args[0]) + (f"[{node.attrs[0]}]" if several else "")
         if node.op is CALL:
-            args = ", ".join([self.operand(arg) for arg in node.args])
+            operands = ", ".join([self.operand(arg) for arg in node.args])
             if not all(t.is_scalar for t in node.type.items):
                 self.retain(node)
-            return f"f_{node.attrs[0]}({args})"
+            return f"f_{node.attrs[0]}({operands})"
         if node.op.name == "exists":
             return f"('v_{node.attrs[0]}' in locals())"
         template = template_of(node)
@@ -344,7 +344,8 @@ class BlockWriter:
             return f"ListValue(({''.join(a + ', ' for a in args)}), {node.attrs[0]!r})"
         if node.op.name in ("eval", "evalList"):
             return f"{node.op.name}_function({', '.join(args)})"
-        return f"{self.kernel(node.op)}({', '.join(args)})"
+        call = f"{self.kernel(node.op)}({', '.join(args)})"
+        return f"expect({node.type.kind.value!r}, {call})" if node.op.has(Trait.EXTERNAL) else call
 
     def from_template(self, node: Node, template: str) -> str:
         # Sums and products are exact in Python: only what leaves a chain of them is checked for overflow.

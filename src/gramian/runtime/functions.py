@@ -116,6 +116,17 @@ def kind_of(value: Any) -> Kind:
     return Kind.MATRIX if isinstance(value, np.ndarray) else Kind.FRAME
 
 
+def expect(kind: str, value: Any) -> Any:
+    """What was read, which must be of the kind that the compiler expected."""
+    found = kind_of(value)
+    if found.value != kind:
+        raise OperationError(
+            f"the file holds a {found.value}, but the script takes it for a {kind}",
+            f'say data_type="{found.value}", since its name is not known before the script runs',
+        )
+    return value
+
+
 def constant(node: Node) -> Any:
     """The value of a constant expression."""
     if node.is_literal:

@@ -25,7 +25,7 @@ from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of
 from gramian.runtime.codegen import Generated, generate
 from gramian.runtime.failure import script_error
-from gramian.runtime.functions import Entry, FunctionTable
+from gramian.runtime.functions import Entry, FunctionTable, expect
 from gramian.runtime.progress import Progress
 from gramian.runtime.statistics import Statistics
 from gramian.settings import Settings
@@ -94,6 +94,7 @@ class Execution:
             "Inf": math.inf,
             "NaN": math.nan,
             "ListValue": ListValue,
+            "expect": expect,
             "loop_range": loop_range,
             "ndarray": np.ndarray,
             "store": store,

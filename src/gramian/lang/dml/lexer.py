@@ -192,7 +192,8 @@ def _runs_into_value(lexed: Lexed, string: Token) -> bool:
     """Is the string followed by a value on its last line, which a string that ends where it should never is?"""
     following = lexed.tokens[lexed.tokens.index(string) + 1 :][:1]
     return any(
-        t.kind in (NAME, QUALIFIED, INT, DOUBLE) and "\n" not in lexed.source.text[string.end : t.start] for t in following
+        t.kind in (NAME, QUALIFIED, INT, DOUBLE) and "\n" not in lexed.source.text[string.end : t.start]
+        for t in following
     )
 
 

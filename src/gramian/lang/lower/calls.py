@@ -7,11 +7,11 @@ from collections.abc import Callable
 from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
 from gramian.ir import node as ir
 from gramian.ir.node import Node, absent, literal
-from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op
+from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op, Trait
 from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
 from gramian.lang import tree
 from gramian.lang.files import Signature
-from gramian.lang.lower import expressions
+from gramian.lang.lower import expressions, inputs
 from gramian.lang.lower.context import Context, Poisoned
 from gramian.lang.lower.foreign import FUNCTIONS
 from gramian.source import Span
@@ -74,11 +74,11 @@ def _find_function(c: Context, e: tree.Call) -> Signature | None:
             return None
         if file.broken:
             raise Poisoned
-        hint = did_you_mean(e.function, file.functions)
+        there = f"it has {', '.join(sorted(file.functions)) or 'none'}"
         raise expressions.error(
             f"{file.script.source.name} has no function '{e.function}'",
             e.name_span,
-            hint or f"it has {', '.join(sorted(file.functions)) or 'none'}",
+            did_you_mean(e.function, file.functions) or there,
         )
     own = c.file.functions.get(e.function)
     if own is not None or e.function in SPECIAL or e.function in REGISTRY:
@@ -115,6 +115,7 @@ def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
             node, span = _default(c, signature, param.default), e.span
         args.append(convert(c, node, param, span))
     c.unit.called[signature.name] = signature
+    inputs.note_call(c)
     result = results(*(declared_type(output) for output in declared.outputs))
     return c.place(ir.call(signature.name, tuple(args), c.unit.number(), result), e.span)
 
@@ -223,7 +224,10 @@ def _operator(c: Context, e: tree.Call, op: Op) -> Node:
     args = [nodes[slot] if slot is not None else _filled(op, at) for at, slot in enumerate(slots)]
     for at, slot in enumerate(slots):
         _check_argument(op, min(at, fixed), args[at], e.args[slot].value.span if slot is not None else e.span)
-    return c.build(op, args, e.span)
+    if op.name == "write":
+        inputs.note_write(c, args[1])
+    outside = inputs.type_of_input(c, args, e) if op.has(Trait.EXTERNAL) else None
+    return c.build(op, args, e.span, type=outside)
 
 
 def _filled(op: Op, at: int) -> Node:

@@ -42,6 +42,7 @@ class Unit:
     errors: list[Diagnostic] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
     called: dict[str, Signature] = field(default_factory=dict)
+    written: set[str | None] = field(default_factory=set)  # files written so far; None for one that is not known
     script_variables: set[str] = field(default_factory=set)  # known once the main script is lowered
 
     def number(self) -> int:
@@ -51,8 +52,9 @@ class Unit:
 class Context:
     """Writes the items of one region; nested regions are written by the same context, one after the other."""
 
-    def __init__(self, unit: Unit, file: File, *, constant: bool = False) -> None:
+    def __init__(self, unit: Unit, file: File, *, constant: bool = False, is_main: bool = False) -> None:
         self.unit = unit
+        self.is_main = is_main
         self.file = file
         self.constant = constant  # for the default of a parameter
         self.entries: dict[str, Entry] = {}
@@ -66,14 +68,18 @@ class Context:
 
     # -- nodes ------------------------------------------------------------------------------------------------------
 
-    def build(self, op: Op | str, args: Iterable[Node], span: Span, *attrs: object) -> Node:
-        """A node in the current block. Effects take their place in the order of statements."""
+    def build(self, op: Op | str, args: Iterable[Node], span: Span, *attrs: object, type: Type | None = None) -> Node:
+        """A node in the current block. Effects take their place in the order of statements.
+
+        `type` is what is known of the result from elsewhere, for operators whose arguments do not say it.
+        """
         record = REGISTRY[op] if isinstance(op, str) else op
         args = tuple(args)
         if record.effect is not Effect.PURE:
             attrs = (*attrs, self.unit.number())
         try:
             node = ir.build(record, args, attrs, lenient=self.depth > 0)
+            node = node if type is None else ir.intern(record, node.args, attrs, type)
         except OperationError as error:
             place = guilty_place(args, record, self._spans, span, error.message)
             notes = self._size_notes(args) if isinstance(error, SizeError) else ()

@@ -68,8 +68,8 @@ def parameter(c: Context, e: tree.Parameter) -> int | float | bool | str:
 def _unary(c: Context, e: tree.Unary) -> Node:
     if e.op == "!":
         return c.build("!", [lower(c, e.operand)], e.span)
-    if isinstance(e.operand, tree.Literal) and type(e.operand.value) in (int, float):
-        value = e.operand.value
+    value = e.operand.value if isinstance(e.operand, tree.Literal) else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return c.place(literal(-value if e.op == "-" else value), e.span)
     operand = lower(c, e.operand)
     if e.op == "-":

@@ -212,8 +212,8 @@ class Forms:
             case tree.Name(name=name):
                 known = self.c.type_of(name)
                 if name != self.variable and name not in self.changing and known is not None and known.known:
-                    value = known.int_value()
-                    return None if value is None else {"": value}
+                    constant = known.int_value()
+                    return None if constant is None else {"": constant}
                 return None if name in self.changing and name != self.variable else {name: 1}
             case tree.Parameter(name=name):
                 given = self.c.unit.settings.parameters.get(name)

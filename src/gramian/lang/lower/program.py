@@ -54,7 +54,7 @@ def _in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def _main(unit: Unit, file: File) -> Function:
-    c = Context(unit, file)
+    c = Context(unit, file, is_main=True)
     statements.lower_all(c, file.script.statements)
     unit.script_variables.update(c.entries)
     body = c.finish()

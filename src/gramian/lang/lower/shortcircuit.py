@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from gramian.ir.program import If
+from gramian.ir.program import If, Region
 from gramian.ir.types import BOOLEAN
 from gramian.lang import tree
 from gramian.lang.lower import calls, control, expressions
@@ -24,12 +24,13 @@ def desugar(c: Context, s: tree.Stmt) -> tree.Stmt:
         return s
     match s:
         case tree.Assign() | tree.MultiAssign() | tree.CallStmt():
-            return _hoist_inside(c, s)
+            hoisted: tree.Stmt = _hoist_inside(c, s)
+            return hoisted
         case tree.If():
             return replace(s, condition=hoist(c, s.condition))
         case tree.For():
-            parts = {name: hoist(c, part) for name in ("start", "stop", "step") if (part := getattr(s, name))}
-            return replace(s, **parts)
+            start, stop, step = (part and hoist(c, part) for part in (s.start, s.stop, s.step))
+            return replace(s, start=start, stop=stop, step=step)
     return s
 
 
@@ -37,7 +38,8 @@ def hoist(c: Context, e: tree.Expr) -> tree.Expr:
     """The expression with its lazy operators evaluated in statements before it."""
     if isinstance(e, tree.Binary) and e.op in LAZY and not _harmless(e.right):
         return _lazily(c, e)
-    return _hoist_inside(c, e)
+    hoisted: tree.Expr = _hoist_inside(c, e)
+    return hoisted
 
 
 def _hoist_inside(c: Context, part: Any) -> Any:
@@ -84,8 +86,8 @@ def _lazily(c: Context, e: tree.Binary) -> tree.Expr:
     with c.region() as inside:
         c.assign(name, _truth(c, hoist(c, e.right)), e.right.span)
     c.entries, _ = merge(before, c.entries, e.span)
-    branches = (tuple(inside), ()) if e.op == "&&" else ((), tuple(inside))
-    c.append(If(test, *branches, e.span, spans))
+    then: Region = tuple(inside)
+    c.append(If(test, then, (), e.span, spans) if e.op == "&&" else If(test, (), then, e.span, spans))
     return tree.Name(e.span, name)
 
 

@@ -57,7 +57,7 @@ def mean(x: Any, weights: Any = None) -> float:
     if weights is not None:
         dense = [v.toarray() if is_sparse(v) else v for v in (x, weights)]
         return float(REGISTRY["mean"].kernel(*dense))
-    return full_sum(x) / (x.shape[0] * x.shape[1])
+    return full_sum(x) / int(x.shape[0] * x.shape[1])
 
 
 def variance(x: Any) -> float:

@@ -75,9 +75,10 @@ def _gather(x: Any, other: Dense) -> Dense:
     """The cells of the other operand at the stored places of x, as a row."""
     rows, cols = other.shape
     if rows == 1 and cols == x.shape[1]:
-        return other[:, x.indices]
+        across: Dense = other[:, x.indices]
+        return across
     row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-    picked = other[row, 0] if cols == 1 and rows == x.shape[0] else other[row, x.indices]
+    picked: Dense = other[row, 0] if cols == 1 and rows == x.shape[0] else other[row, x.indices]
     return picked.reshape(1, -1)
 
 

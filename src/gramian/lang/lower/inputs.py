@@ -1,0 +1,59 @@
+"""What the compiler may learn from files that a script reads: not from those that the script itself writes before.
+
+A file tells kind, value type and size of what is read from it. It is trusted in statements of the main script that run
+exactly once, if nothing before them may have written it; in other code if no file of the program writes anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from gramian.errors import Diagnostic, OperationError, ScriptError
+from gramian.ir.node import Node
+from gramian.ir.types import Type
+from gramian.lang import tree
+from gramian.lang.lower.context import Context
+from gramian.ops.io import type_from_file
+
+WRITES = re.compile(r"\bwrite\s*\(")
+
+
+def note_write(c: Context, path: Node) -> None:
+    known = path.type.value
+    c.unit.written.add(os.path.realpath(known) if isinstance(known, str) else None)
+
+
+def note_call(c: Context) -> None:
+    """A function may write whatever it likes, if functions write at all."""
+    if any(WRITES.search(f.span.source.text) for file in c.unit.files.all for f in file.script.functions):
+        c.unit.written.add(None)
+
+
+def type_of_input(c: Context, args: Sequence[Node], e: tree.Call) -> Type | None:
+    """The type of what a read statement will give, if the file tells now.
+
+    Raises:
+        ScriptError: the file is missing, or its metadata are wrong or say something else than the statement.
+    """
+    path = args[0].type.value
+    if not isinstance(path, str) or not _trusted(c, path):
+        return None
+    try:
+        return type_from_file(path, tuple(a.type for a in args[1:]))
+    except OperationError as wrong:
+        if c.depth > 0:
+            return None  # it may never run
+        raise ScriptError(Diagnostic(wrong.message, e.args[0].value.span, wrong.hint)) from None
+
+
+def _trusted(c: Context, path: str) -> bool:
+    if c.is_main and c.depth == 0:
+        real = os.path.realpath(path)
+        return None not in c.unit.written and not any(_inside(real, w) or _inside(w, real) for w in c.unit.written if w)
+    return not any(WRITES.search(file.script.source.text) for file in c.unit.files.all)
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
