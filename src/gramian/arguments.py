@@ -30,14 +30,17 @@ def upstream_spelling(argv: Sequence[str]) -> list[str]:
         word = rest.pop(0)
         name = _option(word)
         if name in SEVERAL:
-            values = _take(rest)
+            values = ([word.partition("=")[2]] if "=" in word else []) + _take(rest)
             if not values:
                 raise ValueError(f"option -{name} needs at least one value")
             for value in values:
                 out.append(f"--{name}={value}")
         elif name in OPTIONAL:
             fits = bool(rest) and _option(rest[0]) is None and (name != "stats" or rest[0].lstrip("-").isdecimal())
-            value = rest.pop(0) if fits and not _is_script(rest[0]) else OPTIONAL[name]
+            if "=" in word:
+                value = word.partition("=")[2]
+            else:
+                value = rest.pop(0) if fits and not _is_script(rest[0]) else OPTIONAL[name]
             out.append(f"--{name}={STAGES.get(value, value)}")
         else:
             unknown = name is None and len(word) > 2 and word[0] == "-" and word[1].isalpha()

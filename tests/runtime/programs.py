@@ -188,7 +188,7 @@ class Writer:
             simple += [self.enlist, self.entry, self.entry]
         if s.talls:
             simple.append(self.tall)
-        if "fp" in s.functions:
+        if "fp" in s.functions and len(s.squares) > 1:
             simple.append(self.several)
         if not s.parallel:
             simple.append(self.show)

@@ -40,11 +40,15 @@ def _no_bins() -> OperationError:
 def _bin_counts(x: Matrix, bins: Any) -> list[int]:
     given = np.atleast_2d(np.asarray(bins, dtype=np.float64))
     _check_bins((x.shape[0], x.shape[1]), (given.shape[0], given.shape[1]))
-    wrong = ~(np.isfinite(given) & (given >= 1))
-    if wrong.any():
-        raise OperationError(f"argument 'bins' of compress() must be at least 1, found {given[wrong][0]:g}")
+    _check_counts(given)
     counts = [as_int(float(n)) for n in given[0]]
     return counts * x.shape[1] if len(counts) == 1 else counts
+
+
+def _check_counts(given: Matrix) -> None:
+    wrong = ~(np.isfinite(given) & (given >= 1))
+    if wrong.any():
+        raise OperationError(f"argument 'bins' of compress() must be at least 1, found {double_text(given[wrong][0])}")
 
 
 def _check_bins(x: Shape, bins: Shape) -> None:
@@ -90,6 +94,8 @@ def _compress_type(x: Type, bins: Type) -> Type:
         raise _no_bins()
     if bins.is_matrix:
         _check_bins(shape(x), shape(bins))
+    elif isinstance(bins.value, int | float):
+        _check_counts(np.array([float(bins.value)]))
     return results(same_size(x), frame(None, x.cols))
 
 

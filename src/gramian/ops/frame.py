@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
@@ -12,9 +13,10 @@ from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame, as_cell, column_type, shown
 from gramian.ir.op import define
 from gramian.ir.scalar import text
-from gramian.ir.types import Type
+from gramian.ir.types import Kind, ScalarValue, Type, size_text
 from gramian.ir.types import frame as frame_type
 from gramian.ir.values import ListValue
+from gramian.ops.rules import Matrix, shape_text
 
 MISSING_MARK = "·n"  # behind a type that detectSchema() names: some cells are missing
 
@@ -85,12 +87,17 @@ def apply_schema(target: Frame, schema: Frame) -> Frame:
     return target.with_types(schema_types(schema))
 
 
-def _apply_schema_type(target: Type, schema: Type) -> Type:
-    if schema.rows not in (1, None):
-        raise SizeError(f"the schema of applySchema() must be a frame of one row, found {schema.describe()}")
-    if None not in (target.cols, schema.cols) and target.cols != schema.cols:
-        raise SizeError(f"applySchema() needs one type per column, found {schema.cols} types for {target.cols} columns")
-    return frame_type(target.rows, target.cols)
+def _with_schema(name: str) -> Callable[[Type, Type], Type]:
+    """The rule of a function of a frame and the types of its columns."""
+
+    def infer(target: Type, schema: Type) -> Type:
+        if schema.rows not in (1, None):
+            raise SizeError(f"the schema of {name}() must be a frame of one row, found {schema.describe()}")
+        if None not in (target.cols, schema.cols) and target.cols != schema.cols:
+            raise SizeError(f"{name}() needs one type per column, found {schema.cols} types for {target.cols} columns")
+        return frame_type(target.rows, target.cols)
+
+    return infer
 
 
 _TRUTHS = frozenset({"true", "false", "t", "f", "0", "1", "0.0", "1.0"})
@@ -146,6 +153,150 @@ def _detected(target: Frame, position: int) -> str:
     return kind + MISSING_MARK if None in cells or len(filled) < len(texts) else kind
 
 
+def fits(cell: ScalarValue, kind: str) -> bool:
+    """Does the cell look like the type, or like a narrower one? The text `3.0` is no INT64, the number 3.0 is."""
+    if kind == STRING:
+        return True
+    if not isinstance(cell, str):
+        try:
+            return as_cell(cell, kind) is not None
+        except ValueError:
+            return False
+    guess = guessed_type(cell)
+    return guess in _NUMERIC and _NUMERIC.index(guess) <= _NUMERIC.index(kind)
+
+
+def drop_invalid_type(target: Frame, schema: Frame) -> Frame:
+    types = column_types("dropInvalidType", target, schema)
+    return _kept(target, lambda column, j: _fitting(column, types[j]))
+
+
+def column_types(name: str, target: Frame, schema: Frame) -> list[str]:
+    """The types of a schema, which must have one for each column."""
+    types = schema_types(schema)
+    if len(types) != target.shape[1]:
+        raise SizeError(f"{name}() needs one type per column, found {len(types)} types for {target.shape[1]} columns")
+    return types
+
+
+def _kept(target: Frame, keep: Callable[[Any, int], Any]) -> Frame:
+    """The frame with the cells missing for which `keep`, a function of a column and its position, has no TRUE."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [pc.if_else(keep(c, j), c, pa.scalar(None, c.type)) for j, c in enumerate(target.table.columns)]
+    return Frame.of(columns, target.types, target.names) if columns else target
+
+
+def _fitting(column: Any, kind: str) -> Any:
+    """Marks the cells of a column that fit a type; each distinct cell is looked at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    good = [cell for cell in column.drop_null().unique().to_pylist() if fits(cell, kind)]
+    return pc.is_in(column, value_set=pa.array(good, column.type))
+
+
+def drop_invalid_length(target: Frame, lengths: Matrix) -> Frame:
+    import pyarrow.compute as pc
+
+    _check_lengths(lengths.shape[0], lengths.shape[1], target.shape[1])
+    texts = target.with_types([STRING] * target.shape[1]).table.columns
+    most = [np.inf if length < 0 else length for length in lengths.ravel()]
+    return _kept(target, lambda _, j: pc.less_equal(pc.utf8_length(texts[j]), most[j]))
+
+
+def _check_lengths(rows: int | None, cols: int | None, count: int | None) -> None:
+    if rows not in (1, None) or (None not in (cols, count) and cols != count):
+        raise SizeError(
+            f"argument 'lengths' of dropInvalidLength() must be one row of {size_text(count)} cells, "
+            f"one for each column, found a {shape_text((rows, cols))} matrix"
+        )
+
+
+def _drop_invalid_length_type(target: Type, lengths: Type) -> Type:
+    _check_lengths(lengths.rows, lengths.cols, target.cols)
+    return frame_type(target.rows, target.cols)
+
+
+def replicate(target: Frame, row: Frame) -> Frame:
+    import pyarrow as pa
+
+    _check_row(*row.shape, target.shape[1])
+    columns = [pa.repeat(column[0], target.shape[0]) for column in row.table.columns]
+    return Frame.of(columns, row.types, target.names) if columns else target
+
+
+def _check_row(rows: int | None, cols: int | None, count: int | None) -> None:
+    if rows not in (1, None) or (None not in (cols, count) and cols != count):
+        raise SizeError(
+            f"argument 'row' of freplicate() must be a 1x{size_text(count)} frame, "
+            f"found a {shape_text((rows, cols))} frame"
+        )
+
+
+def _replicate_type(target: Type, row: Type) -> Type:
+    _check_row(row.rows, row.cols, target.cols)
+    return frame_type(target.rows, target.cols)
+
+
+_NARROWEST = (BOOLEAN, INT64, FP64, STRING)
+
+
+def value_swap(target: Frame, schema: Frame) -> Frame:
+    """Exchange each cell that does not fit its column with the one in its row for which both then fit.
+
+    Of several, a cell that does not fit either comes first, then one in a column of a narrower type, then the left one.
+    """
+    types = column_types("valueSwap", target, schema)
+    count = len(types)
+    texts = target.with_types([STRING] * count)
+    columns = [texts.column(j) for j in range(count)]
+    changed = set()
+    for i in _rows_to_repair(texts, types):
+        row = [column[i] for column in columns]
+        for a, b in _exchanges(row, types):
+            changed |= {a, b}
+            columns[a][i], columns[b][i] = columns[b][i], columns[a][i]
+    kept = target.table.columns
+    new_types = [STRING if j in changed else t for j, t in enumerate(target.types)]
+    return Frame.of([columns[j] if j in changed else kept[j] for j in range(count)], new_types, target.names)
+
+
+def _rows_to_repair(texts: Frame, types: list[str]) -> list[int]:
+    wrong = np.zeros(texts.shape[0], dtype=np.bool_)
+    for column, kind in zip(texts.table.columns, types, strict=True):
+        wrong |= ~_fitting(column, kind).to_numpy() & column.is_valid().to_numpy()
+    return [int(i) for i in np.flatnonzero(wrong)]
+
+
+def _exchanges(row: list[Any], types: list[str]) -> Iterator[tuple[int, int]]:
+    """Pairs of positions to exchange, one after the other."""
+
+    def good(cell: Any, position: int) -> bool:
+        return cell is None or fits(cell, types[position])
+
+    for a in range(len(row)):
+        if good(row[a], a):
+            continue
+        others = [b for b in range(len(row)) if b != a and good(row[a], b) and good(row[b], a)]
+        if others:
+            best = min(others, key=lambda b: (good(row[b], b), _NARROWEST.index(types[b]), b))
+            row[a], row[best] = row[best], row[a]
+            yield a, best
+
+
+def _compare_type(a: Type, b: Type, op: Type) -> Type:
+    if not (a.kind is b.kind is Kind.FRAME):
+        raise OperationError(
+            f"operator {op.value} cannot compare {a.describe()} and {b.describe()}",
+            "frames are compared with frames; as.matrix() or as.scalar() take numbers out of one",
+        )
+    if any(None not in sizes and sizes[0] != sizes[1] for sizes in ((a.rows, b.rows), (a.cols, b.cols))):
+        raise SizeError(f"operator {op.value} cannot compare {a.describe()} and {b.describe()}")
+    return frame_type(a.rows if a.rows is not None else b.rows, a.cols if a.cols is not None else b.cols)
+
+
 _FRAME = 'as.frame(matrix("1 2.5 3 0", 2, 2))'
 
 define(
@@ -178,8 +329,54 @@ define(
 )
 define(
     "applySchema(target: frame, schema: frame)",
-    _apply_schema_type,
+    _with_schema("applySchema"),
     apply_schema,
     "frame with its columns converted to the types that a frame of one row names",
     samples=(f'{_FRAME}, frame("STRING", 1, 2)', f'{_FRAME}, frame("fp32·n", 1, 2)'),
+)
+_SCHEMA = 'frame("INT64", 1, 2)'
+
+define(
+    "dropInvalidType(target: frame, schema: frame)",
+    _with_schema("dropInvalidType"),
+    drop_invalid_type,
+    "frame without the cells that do not look like the types that a frame of one row names; they become missing",
+    samples=(f"{_FRAME}, {_SCHEMA}", f'frame("x", 2, 2), {_SCHEMA}', f'frame("x", 0, 2), {_SCHEMA}'),
+)
+define(
+    "dropInvalidLength(target: frame, lengths: matrix)",
+    _drop_invalid_length_type,
+    drop_invalid_length,
+    "frame without the cells whose text is longer than the length for their column; -1 allows any",
+    samples=(f'{_FRAME}, matrix("3 -1", 1, 2)', 'frame("long", 2, 2), matrix("3 4", 1, 2)'),
+)
+define(
+    "freplicate(target: frame, row: frame)",
+    _replicate_type,
+    replicate,
+    "frame of the size of another one, with every row equal to a frame of one row",
+    samples=(f'{_FRAME}, frame("a", 1, 2)', 'frame("a", 0, 3), frame(1, 1, 3, "INT64")'),
+)
+define(
+    "valueSwap(target: frame, schema: frame)",
+    _with_schema("valueSwap"),
+    value_swap,
+    "frame with cells that do not look like the types of their columns exchanged with cells of their rows, "
+    "where both fit then",
+    samples=(
+        f"{_FRAME}, {_SCHEMA}",
+        'cbind(frame("1", 2, 1), frame("x", 2, 1)), applySchema(frame("STRING", 1, 2), frame("STRING", 1, 2))',
+    ),
+)
+define(
+    "frameCompare(a: any, b: any, op: string)",
+    _compare_type,
+    lambda a, b, op: a.compare(b, op),
+    "BOOLEAN frame of the comparisons of cells, written a == b and so on",
+    internal=True,
+    samples=(
+        f'{_FRAME}, {_FRAME}, "=="',
+        'frame("a", 2, 2), frame("b", 2, 2), "<"',
+        'frame("a", 0, 2), frame("b", 0, 2), "!="',
+    ),
 )

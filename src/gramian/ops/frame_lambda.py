@@ -132,10 +132,10 @@ class _Parser:
         start = self.token.at
         if self.sees("{"):
             self.fail("statements are not supported", start, "write one expression behind the arrow")
-        code = self.choice()
-        if self.token.kind != "end":
-            self.unexpected("an operator or the end")
         try:
+            code = self.choice()
+            if self.token.kind != "end":
+                self.unexpected("an operator or the end")
             compiled = compile(f"lambda {', '.join(f'v_{p}' for p in self.params)}: {code}", "<map>", "eval")
         except (SyntaxError, MemoryError, RecursionError):
             raise OperationError("the expression of map() is nested too deeply") from None

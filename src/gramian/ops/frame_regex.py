@@ -24,7 +24,7 @@ def pattern(regex: str) -> re.Pattern[str]:
     """A regular expression of Java's; Python reads them alike but for classes such as `\\p{Alpha}`."""
     pieces = []
     inside = False
-    for piece in re.findall(r"\\[pP]\{\w+\}|\\.|&&|[^\\]", regex, re.DOTALL):
+    for piece in re.findall(r"\\[pP]\{\w+\}|\\.|&&|.", regex, re.DOTALL):
         if inside and piece in ("[", "&&"):
             raise ValueError(f"'{regex}' is not supported: a class of characters inside another one")
         inside = piece == "[" or (inside and piece != "]")

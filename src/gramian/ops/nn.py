@@ -118,8 +118,7 @@ def _with_dout(what: str) -> Callable[..., None]:
     def check(x: Type, dout: Type) -> None:
         if x.rows is not None and dout.rows is not None and x.rows != dout.rows:
             raise SizeError(
-                f"argument 'dout' of {what} must have a row for each of the {x.rows} images in 'X', "
-                f"found {dout.describe()}"
+                f"argument 'dout' of {what} must have as many rows as 'X' has images, {x.rows}, found {dout.describe()}"
             )
 
     return check

@@ -10,16 +10,24 @@ import numpy.typing as npt
 
 import gramian.ops.elementwise  # noqa: F401  (outer and ppred call its kernels)
 from gramian.errors import OperationError, SizeError, did_you_mean
+from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY, Trait, define, missing
-from gramian.ir.types import BOOLEAN, Type, matrix, scalar
+from gramian.ir.scalar import as_double_argument
+from gramian.ir.types import BOOLEAN, Kind, ScalarValue, Type, frame, matrix, scalar
+from gramian.ops import frame_select
 from gramian.ops.rules import Matrix, cellwise_result, same_size, shape_text
 
 MARGINS = {"rows": 0, "cols": 1}
 
 
-def remove_empty(target: Matrix, margin: str, select: Matrix | None, empty_return: bool) -> Matrix:
+def remove_empty(target: Any, margin: str, select: Matrix | None, empty_return: bool) -> Any:
     axis = _axis(margin)
-    keep = np.any(target != 0, axis=1 - axis) if select is None else _selected(select, target.shape[axis], margin)
+    if select is not None:
+        keep = _selected(select, target.shape[axis], margin)
+    else:
+        keep = frame_select.filled(target, axis) if isinstance(target, Frame) else np.any(target != 0, axis=1 - axis)
+    if isinstance(target, Frame):
+        return frame_select.kept(target, axis, keep, empty_return)
     if empty_return and not keep.any():
         return np.zeros((1, target.shape[1]) if axis == 0 else (target.shape[0], 1))
     return np.compress(keep, target, axis=axis)
@@ -46,21 +54,22 @@ def _check_select(rows: int, cols: int, count: int, margin: str) -> None:
 
 
 def _remove_empty_type(target: Type, margin: Type, select: Type, empty_return: Type) -> Type:
+    result = frame if target.kind is Kind.FRAME else matrix
     if not isinstance(margin.value, str):
-        return matrix()
+        return result()
     axis = _axis(margin.value)
     count = (target.rows, target.cols)[axis]
     if not missing(select) and select.rows is not None and select.cols is not None and count is not None:
         _check_select(select.rows, select.cols, count, margin.value)
-    return matrix(None, target.cols) if axis == 0 else matrix(target.rows, None)
+    return result(None, target.cols) if axis == 0 else result(target.rows, None)
 
 
 define(
-    "removeEmpty(target: matrix, margin: string, select: matrix = missing, empty.return: boolean = TRUE)",
+    "removeEmpty(target: matrix|frame, margin: string, select: matrix = missing, empty.return: boolean = TRUE)",
     _remove_empty_type,
     remove_empty,
-    'the "rows" or "cols" that hold a cell other than zero, or that `select` marks; if there are none, one of zeros, '
-    "or nothing with empty.return=FALSE",
+    'the "rows" or "cols" that hold a cell other than zero, or that `select` marks; if there are none, one of zeros '
+    "(of a frame, of missing cells), or nothing with empty.return=FALSE",
     family="select",
     samples=(
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "rows"',
@@ -70,12 +79,16 @@ define(
         'matrix(0, 3, 2), "rows"',
         'matrix(0, 3, 2), "cols", matrix(0, 2, 1), FALSE',
         'matrix(0, 0, 3), "rows"',
+        'cbind(frame("a", 2, 1), frame("", 2, 1)), "cols"',
+        'frame("a", 2, 3), "rows", matrix(0, 2, 1)',
     ),
 )
 
 
-def replace(target: Matrix, pattern: int | float, replacement: int | float) -> Matrix:
-    return np.where(_equal(target, float(pattern)), float(replacement), target)
+def replace(target: Any, pattern: ScalarValue, replacement: ScalarValue) -> Any:
+    if isinstance(target, Frame):
+        return frame_select.replace(target, pattern, replacement)
+    return np.where(_equal(target, as_double_argument(pattern)), as_double_argument(replacement), target)
 
 
 def _equal(x: Matrix, pattern: Any) -> Any:
@@ -83,11 +96,25 @@ def _equal(x: Matrix, pattern: Any) -> Any:
     return (x == pattern) | (np.isnan(x) & np.isnan(pattern))
 
 
+def _replace_type(target: Type, pattern: Type, replacement: Type) -> Type:
+    if target.kind is Kind.FRAME:
+        return frame(target.rows, target.cols)
+    _check_number("replace()", "pattern", pattern)
+    _check_number("replace()", "replacement", replacement)
+    return matrix(target.rows, target.cols)
+
+
+def _check_number(what: str, name: str, type: Type) -> None:
+    """Only frames have cells that are no numbers."""
+    if not (type.is_numeric or type.is_matrix):
+        raise OperationError(f"argument '{name}' of {what} must be a number for a matrix, found {type.describe()}")
+
+
 define(
-    "replace(target: matrix, pattern: number, replacement: number)",
-    same_size,
+    "replace(target: matrix|frame, pattern: scalar, replacement: scalar)",
+    _replace_type,
     replace,
-    "the matrix with each cell that equals `pattern` replaced; NaN finds NaN",
+    "matrix or frame with each cell that equals `pattern` replaced; NaN finds NaN",
     family="select",
     traits=(Trait.CELLWISE,),
     gradient={"target": "dout * (out == target)"},
@@ -97,38 +124,53 @@ define(
         'matrix("1 Infinity -Infinity 0", 2, 2), Inf, 9.5',
         'matrix("1 2 3 4", 2, 2), 7, 0',
         "matrix(0, 0, 3), 0, 1",
+        'frame("a", 2, 2), "a", "b"',
+        'as.frame(matrix("1 2 NaN 4", 2, 2)), "1", 5',
     ),
 )
 
 
-def contains(target: Matrix, pattern: int | float | Matrix) -> bool:
+def contains(target: Any, pattern: Any) -> bool:
+    if isinstance(target, Frame):
+        return _frame_contains(target, pattern)
     if not isinstance(pattern, np.ndarray):
-        return bool(np.any(_equal(target, float(pattern))))
+        return bool(np.any(_equal(target, as_double_argument(pattern))))
     _check_pattern(pattern.shape[0], pattern.shape[1], target.shape[1])
     return bool(np.any(np.all(_equal(target, pattern), axis=1)))
+
+
+def _frame_contains(target: Frame, pattern: Any) -> bool:
+    if isinstance(pattern, np.ndarray):
+        pattern = Frame.from_matrix(pattern)
+    if not isinstance(pattern, Frame):
+        return frame_select.contains(target, pattern)
+    _check_pattern(pattern.shape[0], pattern.shape[1], target.shape[1])
+    return frame_select.contains_row(target, pattern)
 
 
 def _check_pattern(rows: int | None, cols: int | None, target_cols: int | None) -> None:
     wrong_cols = cols is not None and target_cols is not None and cols != target_cols
     if wrong_cols or rows not in (1, None):
         raise SizeError(
-            f"argument 'pattern' of contains() must be a number or one row as wide as the target, "
-            f"1x{'?' if target_cols is None else target_cols}, found a {shape_text((rows, cols))} matrix",
+            f"argument 'pattern' of contains() must be a scalar or one row as wide as the target, "
+            f"1x{'?' if target_cols is None else target_cols}, found a {shape_text((rows, cols))} one",
             "turn the 1x1 matrix into a number with as.scalar()" if (rows, cols) == (1, 1) else None,
         )
 
 
 def _contains_type(target: Type, pattern: Type) -> Type:
-    if pattern.is_matrix:
+    if pattern.is_matrix or pattern.kind is Kind.FRAME:
         _check_pattern(pattern.rows, pattern.cols, target.cols)
+    if target.is_matrix:
+        _check_number("contains()", "pattern", pattern)
     return scalar(BOOLEAN)
 
 
 define(
-    "contains(target: matrix, pattern: number|matrix)",
+    "contains(target: matrix|frame, pattern: scalar|matrix|frame)",
     _contains_type,
     contains,
-    "is there a cell equal to the number `pattern`, or a row equal to the row `pattern`? NaN finds NaN",
+    "is there a cell equal to the scalar `pattern`, or a row equal to the row `pattern`? NaN finds NaN",
     family="select",
     samples=(
         'matrix("1 2 NaN 4", 2, 2), 2',
@@ -137,6 +179,8 @@ define(
         'matrix("1 2 3 4", 2, 2), matrix("3 4", 1, 2)',
         'matrix("1 2 3 4", 2, 2), matrix("1 4", 1, 2)',
         "matrix(0, 0, 3), 0",
+        'frame("a", 2, 2), "a"',
+        'as.frame(matrix("1 2 3 4", 2, 2)), matrix("3 4", 1, 2)',
     ),
 )
 

@@ -24,6 +24,8 @@ _MOST_CELLS = 2**59  # more cannot be addressed, and indices of cells would over
 
 def check_positive(what: str, name: str, values: Matrix) -> None:
     """Refuse numbers that are no positions from 1 on; NaN is left to the caller."""
+    if np.min(values, initial=np.inf) >= 1:  # neither wrong numbers nor NaN
+        return
     wrong = values[values < 1]
     if wrong.size:
         raise OperationError(
@@ -56,20 +58,37 @@ def table(a: Matrix, b: Any, w: Any, rows: Any, cols: Any, flag: bool | None) ->
     _check_table_shapes(A=size(a), B=size(b), **({"W": size(w)} if isinstance(w, np.ndarray) else {}))
     check_positive("table()", "A", a)
     check_positive("table()", "B", b)
-    weights = w if isinstance(w, np.ndarray) else np.full(a.shape, 1.0 if w is None else s.as_double_argument(w))
-    used = ~(np.isnan(a) | np.isnan(b))
     r, c = _given_size("r", rows), _given_size("c", cols)
-    if r is not None and c is not None:
-        used &= (a < r + 1.0) & (b < c + 1.0)
-    i, j = a[used], b[used]
+    used = _used(a, b, r, c)
+    i, j = (x.reshape(-1) if used is None else x[used] for x in (a, b))
     r = count_of("table()", "A", i) if r is None else r
     c = count_of("table()", "B", j) if c is None else c
     if r * c >= _MOST_CELLS:
         raise SizeError(f"the result of table() would be a {r}x{c} matrix, too large for any memory")
-    cells = (i.astype(np.int64) - 1) * c + (j.astype(np.int64) - 1)
+    cells = i.astype(np.int64)
+    cells *= c
+    cells += j.astype(np.int64)
+    cells -= c + 1
+    weights = None if w is None else _weights(w, a.shape, used)
     if sparse.worth(r * c, cells.size):
-        return _sparse_table(cells, weights[used], r, c)
-    return np.bincount(cells, weights[used], r * c).astype(np.float64, copy=False).reshape(r, c)
+        return _sparse_table(cells, np.ones(cells.size) if weights is None else weights, r, c)
+    return np.bincount(cells, weights, r * c).astype(np.float64, copy=False).reshape(r, c)
+
+
+def _used(a: Matrix, b: Matrix, rows: int | None, cols: int | None) -> npt.NDArray[np.bool_] | None:
+    """Which pairs count: those without NaN that lie inside a given size. None for all of them, the usual case."""
+    used = None
+    for x, size in ((a, rows), (b, cols)):
+        largest = float(np.max(x, initial=0.0))  # NaN if there is one
+        if largest != largest or (size is not None and largest >= size + 1.0):
+            inside = ~np.isnan(x) if size is None else x < size + 1.0
+            used = inside if used is None else used & inside
+    return used
+
+
+def _weights(w: Any, shape: tuple[int, ...], used: npt.NDArray[np.bool_] | None) -> Matrix:
+    full = w if isinstance(w, np.ndarray) else np.full(shape, s.as_double_argument(w))
+    return full.reshape(-1) if used is None else full[used]
 
 
 def _sparse_table(cells: Indices, weights: Matrix, rows: int, cols: int) -> Any:
@@ -385,6 +404,52 @@ define(
     traits=(Trait.AGGREGATE,),
     samples=_REPEATED,
 )
+# An exact count is within the error bound of any estimate.
+
+
+def _check_sketch(what: str, type: Any) -> None:
+    if type not in ("KMV", None):
+        raise OperationError(f"""argument 'type' of {what} must be "KMV", found "{type}\"""")
+
+
+def _sketched(what: str, count: Callable[..., Any]) -> Callable[..., Any]:
+    def kernel(x: Matrix, type: str, *rest: Any) -> Any:
+        _check_sketch(what, type)
+        return count(x, *rest)
+
+    return kernel
+
+
+def _sketched_type(what: str, infer: Callable[..., Type]) -> Callable[..., Type]:
+    def rule(x: Type, type: Type, *rest: Type) -> Type:
+        _check_sketch(what, type.value)
+        return infer(x, *rest)
+
+    return rule
+
+
+define(
+    'countDistinctApprox(X: matrix, type: string = "KMV", dir: string = "rc")',
+    _sketched_type("countDistinctApprox()", _directed("countDistinctApprox()", scalar(INT))),
+    _sketched("countDistinctApprox()", count_distinct),
+    "the number of distinct values, as countDistinct() finds it: the count is exact",
+    family="table",
+    traits=(Trait.AGGREGATE,),
+    samples=(*_REPEATED, f'{_REPEATED[0]}, "KMV", "r"', f'{_REPEATED[0]}, "KMV", "c"'),
+)
+for _name, _infer, _kernel, _what in (
+    ("rowCountDistinctApprox", lambda X: matrix(X.rows, 1), row_count_distinct, "row"),
+    ("colCountDistinctApprox", lambda X: matrix(1, X.cols), column_count_distinct, "column"),
+):
+    define(
+        f'{_name}(X: matrix, type: string = "KMV")',
+        _sketched_type(f"{_name}()", _infer),
+        _sketched(f"{_name}()", _kernel),
+        f"the number of distinct values of each {_what}; the count is exact",
+        family="table",
+        traits=(Trait.AGGREGATE,),
+        samples=_REPEATED,
+    )
 define(
     'unique(X: matrix, dir: string = "rc")',
     _directed("unique()", None),

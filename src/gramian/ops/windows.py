@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError
-from gramian.ir.scalar import as_int, describe
+from gramian.ir.scalar import as_int, describe, text
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix
 
@@ -160,21 +160,21 @@ def sizes(what: str, name: str, given: ListValue, parts: str) -> list[int]:
             f"argument '{name}' of {what} must be a list of {len(names)} numbers, [{','.join(names)}], "
             f"found {len(given)}"
         )
-    return [_size(what, f"{part} in '{name}'", value, part) for part, value in zip(names, given, strict=True)]
+    return [_size(f"argument '{name}' of {what}", part, value) for part, value in zip(names, given, strict=True)]
 
 
 _MAY_BE_ZERO = ("N", "ph", "pw")
 
 
-def _size(what: str, title: str, value: Any, part: str) -> int:
+def _size(title: str, part: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = "use as.scalar() to take the number out of a 1x1 matrix" if isinstance(value, np.ndarray) else None
-        raise OperationError(f"{title} of {what} must be a number, found {describe(value)}", hint)
+        raise OperationError(f"{title} must have a number for {part}, found {describe(value)}", hint)
     if not np.isfinite(value):
-        raise OperationError(f"{title} of {what} must be a whole number, found {value}")
+        raise OperationError(f"{title} must have a finite number for {part}, found {text(value)}")
     size, least = as_int(value), 0 if part in _MAY_BE_ZERO else 1
     if size < least:
-        raise SizeError(f"{title} of {what} must be at least {least}, found {size}")
+        raise SizeError(f"{title} must have at least {least} for {part}, found {size}")
     return size
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from gramian.ops.text import out
 from gramian.runtime.codegen import Generated
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.live import Live
 
 QUIET = 1.5  # seconds; shorter scripts show nothing
 EVERY = 0.25
@@ -29,29 +31,40 @@ class Progress:
         self.script = threading.get_ident()
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="gramian progress", daemon=True)
+        self.live: Live | None = None
+        self.stack = ExitStack()
 
     def __enter__(self) -> Progress:
+        if sys.stdout.isatty():
+            self.stack.enter_context(out.to(self._write))
         self.thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, traceback: TracebackType | None) -> None:
         self.done.set()
         self.thread.join()
+        self.stack.close()
+
+    def _write(self, text: str) -> None:
+        """What the script prints stays above the line that shows its progress."""
+        if self.live is None:
+            sys.stdout.write(text)
+        else:
+            self.live.console.out(text, end="", highlight=False)
 
     def _watch(self) -> None:
         if self.done.wait(QUIET):
             return
         from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
 
+        spinner = Spinner("dots", self.describe() or "running")
         console = Console(stderr=True)
-        with console.status(self.describe() or "running") as status:
-            self._update(status)
-
-    def _update(self, status: Status) -> None:
-        while not self.done.wait(EVERY):
-            text = self.describe()
-            if text:
-                status.update(text)
+        with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as self.live:
+            while not self.done.wait(EVERY):
+                spinner.update(text=self.describe() or "running")
+        self.live = None
 
     def describe(self) -> str | None:
         """Where the script is: the loops that are running, outermost first, and the line."""

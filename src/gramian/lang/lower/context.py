@@ -59,6 +59,7 @@ class Context:
         self.constant = constant  # for the default of a parameter
         self.entries: dict[str, Entry] = {}
         self.lost: set[str] = set()  # variables of the bodies of parfor loops
+        self.temporaries: set[str] = set()
         self.depth = 0  # > 0 in code that may not run
         self._values: dict[str, Node] = {}
         self._statements: list[Statement] = []
@@ -156,6 +157,7 @@ class Context:
         name = f"t__{self.unit.number()}"
         while name in self.file.script.source.text:
             name = f"t__{self.unit.number()}"
+        self.temporaries.add(name)
         self.assign(name, value, span)
         return name
 
@@ -172,8 +174,9 @@ class Context:
 
     @contextmanager
     def region(self) -> Iterator[list[Item]]:
-        """Write a nested region: what is lowered inside ends up in the list."""
+        """Write a nested region: what is lowered inside ends up in the list. Its temporaries are forgotten after it."""
         self.close_block()
+        known = set(self.entries)
         outer, self._items = self._items, []
         inner = self._items
         self.depth += 1
@@ -182,6 +185,8 @@ class Context:
             self.close_block()
         finally:
             self._statements, self._spans, self._values = [], {}, {}
+            gone = self.temporaries - known
+            self.entries = {name: entry for name, entry in self.entries.items() if name not in gone}
             self._items = outer
             self.depth -= 1
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.ir.sparse import is_sparse, settle, worth
+from gramian.ir.sparse import densify, is_sparse, settle, worth
 from gramian.ops.transform.cells import Codes, Vector
 
 _ROWS = 1 << 13  # rows that are written at a time, so that they stay in the cache
@@ -74,18 +74,20 @@ def assemble(blocks: Sequence[Block], rows: int) -> Any:
 
 def _dense(blocks: Sequence[Block], rows: int, width: int) -> Any:
     result = np.zeros((rows, width))
-    at = 0
-    for block in blocks:
-        target = result[:, at : at + block.width]
-        at += block.width
-        match block:
-            case Values():
-                target[:, 0] = block.cells
-            case Indicators():
-                there = np.flatnonzero(block.codes)
-                target[there, block.codes[there] - 1] = 1
-            case Part():
-                target[:] = block.matrix.toarray() if is_sparse(block.matrix) else block.matrix
+    starts = np.cumsum([0, *(block.width for block in blocks)]).tolist()
+    blocks = [Part(densify(block.matrix)) if isinstance(block, Part) else block for block in blocks]
+    for first in range(0, rows, _ROWS):
+        part = slice(first, first + _ROWS)
+        for block, start in zip(blocks, starts, strict=False):
+            match block:
+                case Values():
+                    result[part, start] = block.cells[part]
+                case Indicators():
+                    codes = block.codes[part]
+                    there = np.flatnonzero(codes)
+                    result[first + there, start - 1 + codes[there]] = 1
+                case Part():
+                    result[part, start : start + block.width] = block.matrix[part]
     return result
 
 

@@ -19,9 +19,10 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """The distinct texts of a column in order of first appearance (an Arrow array), and the number of each row's from 1.
+    """The distinct texts of a column in order of first appearance, and the number of each row's from 1.
 
-    Number 0 stands for a missing cell; empty texts are missing too. `kind` is the type of the column.
+    `texts` is an Arrow array. Number 0 stands for a missing cell; empty texts are missing too. `kind` is the type of
+    the column.
     """
 
     texts: Any

@@ -52,7 +52,8 @@ class Recode:
         import pyarrow.compute as pc
 
         at = pc.index_in(texts, self.texts).fill_null(-1).to_numpy(zero_copy_only=False)
-        return np.append(self.numbers, 0)[at].astype(np.int32)
+        codes: Codes = np.append(self.numbers, 0)[at].astype(np.int32)
+        return codes
 
     def texts_of(self, codes: Vector) -> Any:
         """The texts of codes, missing where there is none."""
@@ -74,18 +75,18 @@ class Bins:
 
     @classmethod
     def learn(cls, values: Vector, binning: Binning) -> Bins:
-        there = np.sort(values[np.isfinite(values)])
+        there = values[np.isfinite(values)]
         count = binning.count
         if not len(there):
             return cls(binning.method, np.empty((0, 2)))
-        low, high = there[0], there[-1]
         if binning.method == EQUI_WIDTH:
+            low, high = there.min(), there.max()
             count = count if high > low else 1
             edges = low + np.arange(count + 1) * ((high - low) / count)
             edges[-1] = high
         else:
-            ranks = -(-len(there) * np.arange(1, count + 1) // count)
-            edges = np.concatenate(([low], there[ranks - 1]))
+            ranks = np.append(0, -(-len(there) * np.arange(1, count + 1) // count) - 1)
+            edges = np.partition(there, np.unique(ranks))[ranks]
         return cls(binning.method, np.column_stack([edges[:-1], edges[1:]]))
 
     @classmethod

@@ -31,8 +31,8 @@ def text_hashes(texts: Any) -> Hashes:
     pairs = (np.uint32(0xD800) + (above >> 10)) * np.uint32(31) + np.uint32(0xDC00) + (above & np.uint32(0x3FF))
     terms = np.where(wide, pairs, points) * powers[np.repeat(unit_ends, lengths) - units]
     sums = np.concatenate((np.zeros(1, np.uint32), np.cumsum(terms, dtype=np.uint32)))
-    hashes = sums[ends] - sums[ends - lengths]
-    return hashes.view(np.int32).astype(np.int64)
+    hashes: Hashes = (sums[ends] - sums[ends - lengths]).view(np.int32).astype(np.int64)
+    return hashes
 
 
 def buckets(texts: Any, kind: str, count: int) -> npt.NDArray[np.int32]:

@@ -234,9 +234,7 @@ def flag(content: Mapping[str, Any], key: str, what: str) -> bool:
 def whole(value: Any, what: str, least: int = 1) -> int:
     """A whole number from `least` on, also when it is written as 3.0 or in quotes."""
     number = value
-    if isinstance(value, str) and value.strip().isdecimal():
-        number = int(value)
-    elif isinstance(value, float) and value.is_integer():
+    if (isinstance(value, str) and value.strip().isdecimal()) or (isinstance(value, float) and value.is_integer()):
         number = int(value)
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise OperationError(f"{what} must be a whole number from {least} on, found {shown(value)}")

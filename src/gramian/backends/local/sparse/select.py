@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from gramian.ir.op import REGISTRY
-from gramian.ir.sparse import Dense, by_rows, is_sparse, settle, with_cells
+from gramian.ir.sparse import Dense, by_rows, densify, is_sparse, settle, with_cells
 from gramian.runtime.backend import Kernel
 
 
 def remove_empty(target: Any, margin: str, selected: Any, empty_return: bool) -> Any:
+    if not is_sparse(target):
+        return REGISTRY["removeEmpty"].kernel(target, margin, densify(selected), empty_return)
     rows, cols = target.shape
     across = margin == "rows"
     if selected is None:
@@ -37,6 +39,8 @@ def replace(target: Any, pattern: float, replacement: float) -> Any:
 
 
 def contains(target: Any, pattern: Any) -> bool:
+    if not is_sparse(target):
+        return bool(REGISTRY["contains"].kernel(target, densify(pattern)))
     if isinstance(pattern, np.ndarray) or is_sparse(pattern):
         row = pattern.toarray() if is_sparse(pattern) else pattern
         block = 4096

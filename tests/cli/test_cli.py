@@ -1,0 +1,162 @@
+"""The command line, as whole processes: output, exit status, nothing on the wrong stream."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gramian import __version__
+from gramian.arguments import upstream_spelling
+
+
+def gramian(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gramian", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.dml"
+    path.write_text('n = ifdef($n, 2)\nX = matrix(n, rows=3, cols=4)\nprint("sum " + sum(X %*% t(X)))\n')
+    return path
+
+
+def test_output_goes_to_stdout_alone(script: Path) -> None:
+    done = gramian("run", str(script))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "sum 144.0\n", "")
+
+
+def test_named_parameters_in_both_spellings(script: Path) -> None:
+    for spelling in (["-nvargs", "n=1"], ["--nvargs", "n=1"], ["--nvargs=n=1"]):
+        assert gramian("run", str(script), *spelling).stdout == "sum 36.0\n"
+    assert gramian("run", "-nvargs", "n=1", "-f", str(script)).stdout == "sum 36.0\n"
+
+
+def test_positional_parameters_may_be_negative() -> None:
+    done = gramian("run", "-s", "print($1 - $2)", "-args", "1", "-2")
+    assert done.stdout == "3\n"
+
+
+def test_a_script_error_names_its_place(tmp_path: Path) -> None:
+    (tmp_path / "bad.dml").write_text('print("first")\nx = matrix(1, 2, 2) %*% matrix(1, 3, 1)\n')
+    done = gramian("run", "bad.dml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("bad.dml:2:")
+    assert "Traceback" not in done.stderr
+
+
+def test_output_before_a_runtime_error_stays(tmp_path: Path) -> None:
+    (tmp_path / "bad.dml").write_text('print("first")\nif (TRUE) { stop("enough") }\nprint("never")\n')
+    done = gramian("run", "bad.dml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "first\n")
+    assert "enough" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["run", "nothere.dml"],
+        ["run", "a.dml", "-s", "print(1)"],
+        ["run", "-s", "print(1)", "-nvargs", "novalue"],
+        ["run", "-s", "print(1)", "-nvargs", "1x=3"],
+        ["run", "-s", "print(1)", "-nvargs", "a=1", "a=2"],
+        ["run", "-s", "print(1)", "-nvargs", "a=1", "-args", "3"],
+        ["run", "-s", "print(1)", "-exec", "spark"],
+        ["run", "-s", "print(1)", "-stats", "0"],
+        ["run", "-s", "print(1)", "-bogus"],
+        ["run", "x.pydml"],
+        ["explain", "nothere.dml"],
+        ["builtins", "colSum"],
+        ["nothing"],
+    ],
+)
+def test_usage_errors(arguments: list[str], tmp_path: Path) -> None:
+    done = gramian(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "rror" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_statistics_go_to_stderr(script: Path) -> None:
+    done = gramian("run", str(script), "-stats", "3")
+    assert done.stdout == "sum 144.0\n"
+    assert "Heaviest operators" in done.stderr
+    assert "matrix" in done.stderr
+
+
+def test_seed_makes_runs_repeat() -> None:
+    text = "print(sum(rand(rows=3, cols=3)) + sum(sample(100, 3)))"
+    first, second, other = (gramian("run", "-s", text, "-seed", seed).stdout for seed in ("7", "7", "8"))
+    assert first == second != other
+
+
+def test_check_reports_all_errors_and_runs_nothing(tmp_path: Path, script: Path) -> None:
+    (tmp_path / "bad.dml").write_text('print("ran")\nx = y\nz = colSum(matrix(1, 2, 2))\n')
+    done = gramian("check", "bad.dml", script.name, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == "script.dml: ok\n"
+    assert "bad.dml:2:5" in done.stderr
+    assert "did you mean 'colSums'?" in done.stderr
+
+
+def test_explain_shows_sizes(script: Path) -> None:
+    done = gramian("explain", str(script))
+    assert done.returncode == 0
+    assert "3x3" in done.stdout
+    assert gramian("explain", str(script), "--after", "lower").returncode == 0
+    wrong = gramian("explain", str(script), "--after", "simplif")
+    assert wrong.returncode == 2
+    assert "did you mean 'simplify'" in wrong.stderr
+
+
+def test_explain_option_keeps_stdout_clean(script: Path) -> None:
+    done = gramian("run", str(script), "-explain")
+    assert done.stdout == "sum 144.0\n"
+    assert "3x3" in done.stderr
+
+
+def test_builtins() -> None:
+    assert "colSums" in gramian("builtins").stdout
+    assert gramian("builtins", "order").stdout.startswith("order(target: matrix")
+
+
+def test_version_answers_without_numpy() -> None:
+    code = "import sys, gramian.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert gramian("--version").stdout == f"gramian {__version__}\n"
+
+
+def test_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "long.dml").write_text("for (i in 1:100000) print(i)\n")
+    command = f"{sys.executable} -m gramian run long.dml | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert done.stdout == "1\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("-nvargs a=1 b=2 -stats 5", "--nvargs=a=1 --nvargs=b=2 --stats=5"),
+        ("-stats f.dml", "--stats=10 f.dml"),
+        ("-stats -explain", "--stats=10 --explain="),
+        ("-explain hops f.dml", "--explain= f.dml"),
+        ("-explain simplify", "--explain=simplify"),
+        ("-exec spark -args 1 -2", "--exec spark --args=1 --args=-2"),
+        ("--seed 3 -s text -f file", "--seed 3 -s text -f file"),
+        ("-unknown", "--unknown"),
+    ],
+)
+def test_upstream_spelling(written: str, read: str) -> None:
+    assert upstream_spelling(written.split()) == read.split()
+
+
+def test_options_that_need_values() -> None:
+    with pytest.raises(ValueError, match="-nvargs needs"):
+        upstream_spelling(["-nvargs", "-stats"])
