@@ -16,7 +16,9 @@ _ = gramian.ops
 @cache
 def data() -> tuple[Any, Any]:
     rand = REGISTRY["rand"].kernel
-    return rand(1_000_000, 10_000, 0.0, 1.0, 0.001, 1, "uniform", 1.0), rand(10_000, 1, 0.0, 1.0, 1.0, 2, "uniform", 1.0)
+    return rand(1_000_000, 10_000, 0.0, 1.0, 0.001, 1, "uniform", 1.0), rand(
+        10_000, 1, 0.0, 1.0, 1.0, 2, "uniform", 1.0
+    )
 
 
 def gramian_product() -> float:

@@ -14,7 +14,19 @@ import gramian.ops  # noqa: F401  registers the operators
 from gramian.ir.frame import Frame
 from gramian.ir.node import convert_argument, known_result
 from gramian.ir.op import REGISTRY, Effect, Op
-from gramian.ir.types import LIST, MISSING, NUMBER, UNKNOWN, Kind, Type, frame, join_value_types, matrix, results, type_of
+from gramian.ir.types import (
+    LIST,
+    MISSING,
+    NUMBER,
+    UNKNOWN,
+    Kind,
+    Type,
+    frame,
+    join_value_types,
+    matrix,
+    results,
+    type_of,
+)
 from gramian.ir.values import ListValue
 from gramian.lang import tree
 from gramian.lang.dml import parse_expression
@@ -90,7 +102,9 @@ class Sample:
 @cache
 def all_samples() -> tuple[Sample, ...]:
     """The samples of all operators that can be called twice with the same result."""
-    return tuple(Sample(op, text) for op in REGISTRY.records() if op.effect is not Effect.ORDERED for text in op.samples)
+    return tuple(
+        Sample(op, text) for op in REGISTRY.records() if op.effect is not Effect.ORDERED for text in op.samples
+    )
 
 
 def full_type(value: Any) -> Type:

@@ -399,7 +399,7 @@ def _differentiable(sample: Sample) -> bool:
 NOT_COVERED = {
     'log(matrix("1 2 4 8", 2, 2), 2)': "the gradient is that of the natural logarithm",
     'mean(matrix("1 2 3", 3, 1), matrix("1 1 2", 3, 1))': "the gradient is that of the mean without weights",
-    'mean(seq(1, 3), matrix(0, 3, 1))': "the gradient is that of the mean without weights",
+    "mean(seq(1, 3), matrix(0, 3, 1))": "the gradient is that of the mean without weights",
     "matrix(-1.5, 1, 3)": "the gradient is that of a reshape",
     'solve(matrix("1 1 1 2 1 3 1 5", 4, 2), matrix("2 1 4 3", 4, 1))': "the gradient is that of square systems",
 }

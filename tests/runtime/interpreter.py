@@ -245,7 +245,8 @@ def chosen(test: Any, yes: Any, no: Any) -> Any:
 
 
 def to_text(x: np.ndarray) -> str:
-    return "".join(" ".join(f"{cell:.3f}" if math.isfinite(cell) else double_text(cell) for cell in row) + "\n" for row in x)
+    cells = [[f"{cell:z.3f}" if math.isfinite(cell) else double_text(cell) for cell in row] for row in x]
+    return "".join(" ".join(row) + "\n" for row in cells)
 
 
 BUILTIN: dict[str, Callable[..., Any]] = {

@@ -35,9 +35,7 @@ class Scope:
     parallel: bool = False
 
 
-MAIN = Scope(
-    ("i1", "i2"), ("d1", "d2"), ("b1",), ("s1",), ("A", "B", "C", "D"), ("R", "Q"), ("L", "K")
-)
+MAIN = Scope(("i1", "i2"), ("d1", "d2"), ("b1",), ("s1",), ("A", "B", "C", "D"), ("R", "Q"), ("L", "K"))
 START = """i1 = 1; i2 = 3; d1 = 2; d2 = 0.5; b1 = TRUE; s1 = "s"
 A = matrix("1 2 3 4", 2, 2); B = matrix(0, 2, 2); C = matrix(0, 2, 2); D = A
 R = matrix(0, 3, 2); Q = R; L = list(A, B); K = list(matrix(0, 2, 2), B)
@@ -93,7 +91,15 @@ class Writer:
         return self.pick(*options)
 
     def number(self, s: Scope, depth: int = 2) -> str:
-        options: list[Callable[[], str] | str] = ["1", "0.5", "2.0", "-3", *s.numbers, *s.numbers, lambda: self.int(s, 0)]
+        options: list[Callable[[], str] | str] = [
+            "1",
+            "0.5",
+            "2.0",
+            "-3",
+            *s.numbers,
+            *s.numbers,
+            lambda: self.int(s, 0),
+        ]
         if depth:
             cell = lambda: f"as.scalar({self.square(s, depth - 1)}[{self.position(s)}, {self.position(s)}])"  # noqa: E731
             options += [
@@ -103,7 +109,9 @@ class Writer:
                 lambda: f"{self.pick('sum', 'max', 'min', 'trace')}({self.square(s, depth - 1)})",
                 lambda: f"as.double({self.int(s, depth - 1)})",
                 lambda: f"(-{self.number(s, depth - 1)})",
-                lambda: f"ifelse({self.boolean(s, depth - 1)}, {self.number(s, depth - 1)}, {self.number(s, depth - 1)})",
+                lambda: (
+                    f"ifelse({self.boolean(s, depth - 1)}, {self.number(s, depth - 1)}, {self.number(s, depth - 1)})"
+                ),
                 cell,
                 cell,
             ]
@@ -117,7 +125,9 @@ class Writer:
             options += [
                 lambda: f"({self.int(s, depth - 1)} {self.pick('<', '==', '>=')} {self.int(s, depth - 1)})",
                 lambda: f"({self.number(s, depth - 1)} {self.pick('<=', '!=', '>')} {self.number(s, depth - 1)})",
-                lambda: f"({self.boolean(s, depth - 1)} {self.pick('&', '|', '&&', '||')} {self.boolean(s, depth - 1)})",
+                lambda: (
+                    f"({self.boolean(s, depth - 1)} {self.pick('&', '|', '&&', '||')} {self.boolean(s, depth - 1)})"
+                ),
                 lambda: f"(!{self.boolean(s, depth - 1)})",
                 lambda: f"({self.string(s, 0)} == {self.string(s, 0)})",
             ]
@@ -183,7 +193,17 @@ class Writer:
             self.statement(s, depth)
 
     def statement(self, s: Scope, depth: int) -> None:
-        simple = [self.scalar, self.compute, self.alias, self.alias, self.cell, self.cell, self.part, self.part, self.add]
+        simple = [
+            self.scalar,
+            self.compute,
+            self.alias,
+            self.alias,
+            self.cell,
+            self.cell,
+            self.part,
+            self.part,
+            self.add,
+        ]
         if s.lists:
             simple += [self.enlist, self.entry, self.entry]
         if s.talls:
@@ -266,7 +286,10 @@ class Writer:
 
     def show(self, s: Scope, depth: int) -> None:
         shown = self.pick(
-            lambda: self.number(s), lambda: self.string(s), lambda: self.boolean(s), lambda: f"toString({self.square(s)})"
+            lambda: self.number(s),
+            lambda: self.string(s),
+            lambda: self.boolean(s),
+            lambda: f"toString({self.square(s)})",
         )
         self.line(f"print({shown})")
 

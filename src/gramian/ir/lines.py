@@ -23,10 +23,10 @@ DEEPEST = 40  # expressions that nest deeper are cut into several lines
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a plan. `types` are those of the variables that it assigns.
+    """One line of a plan. `types` are those of the variables that it assigns, `node` is what it computes.
 
-    `role` is "statement"; "function", "if", "else", "for", "while" and "end" for the lines around regions; or "block"
-    for a line without text before the statements of `block`.
+    `role` is "statement"; "function", "if", "else", "for", "while" and "end" for the lines around regions; "main" and
+    "block" for lines that are not printed, before the main script and before the statements of `block`.
     """
 
     depth: int
@@ -34,6 +34,7 @@ class Line:
     role: str = "statement"
     types: tuple[Type, ...] = ()
     span: Span | None = None
+    node: Node | None = None
     block: Block | None = None
 
 
@@ -69,8 +70,10 @@ class Lines:
     lines: list[Line] = field(default_factory=list)
     depth: int = 0
 
-    def add(self, text: str, role: str, types: Iterable[Type] = (), span: Span | None = None) -> None:
-        self.lines.append(Line(self.depth, text, role, tuple(types), span))
+    def add(
+        self, text: str, role: str, span: Span | None = None, types: Iterable[Type] = (), node: Node | None = None
+    ) -> None:
+        self.lines.append(Line(self.depth, text, role, tuple(types), span, node))
 
 
 def result_of(node: Node, outputs: dict[int, Node]) -> Node | None:
@@ -78,6 +81,15 @@ def result_of(node: Node, outputs: dict[int, Node]) -> Node | None:
     if node.type.kind is not Kind.TUPLE:
         return node
     return outputs.get(0) if len(node.type.items) == 1 else None
+
+
+def _is_cheap(node: Node) -> bool:
+    """Leaves and such things as `as.double(3)`: clearer than a variable wherever they are used."""
+    return (
+        node.op.effect is Effect.PURE
+        and all(arg.is_literal for arg in node.args)
+        and (node.type.is_scalar or not node.args)
+    )
 
 
 def _each_effect_once(statements: Iterable[Statement]) -> list[Statement]:
@@ -133,11 +145,13 @@ class BlockLines:
 
     def line(self, text: str, types: Iterable[Type] = (), node: Node | None = None) -> None:
         inner = None if node is None or node is self.statement.value else self.block.spans.get(node)
-        self.out.add(text, "statement", types, inner or self.statement.span)
+        self.out.add(text, "statement", inner or self.statement.span, types, node)
 
     # -- which variable holds what ----------------------------------------------------------------------------------
 
     def hold(self, name: str, node: Node) -> None:
+        if node.is_literal:
+            return  # 5 stays 5 where some variable happens to have that value
         self.holders.setdefault(node, []).append(name)
         self.held.setdefault(name, []).append(node)
 
@@ -180,7 +194,7 @@ class BlockLines:
 
     def needs_variable(self, node: Node) -> bool:
         """Must the node stand in a variable before something else can use it?"""
-        if node.type.kind is Kind.TUPLE or (not node.args and node.op.effect is Effect.PURE):
+        if node.type.kind is Kind.TUPLE or _is_cheap(node):
             return False
         if node.op.name in UPDATES or self.is_one_of_several(node):
             return True

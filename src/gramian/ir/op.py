@@ -124,6 +124,7 @@ class Op:
     scalars, None for MISSING. `scalar(*types)` gives Python source with places {0}, {1}, ... for scalar arguments of
     those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per differentiable parameter, with the names of the
     parameters, `out` and `dout`. `samples` are argument lists in DML on which the generic tests try the operator.
+    `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Op:
     definition: str | None = None
     gradient: Mapping[str, str] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     internal: bool = False  # written by the compiler, not callable by name in scripts
 
     @property

@@ -51,7 +51,9 @@ def describe(value: Any) -> str:
     if isinstance(value, bool | int | float | str):
         return scalar(value_type_of(value)).describe()
     shape = getattr(value, "shape", None)
-    return f"a {shape[0]}x{shape[1]} matrix" if shape else f"a {type(value).__name__.lower()}"
+    if shape is None:
+        return "a list"
+    return f"a {shape[0]}x{shape[1]} {'frame' if hasattr(value, 'names') else 'matrix'}"
 
 
 def check_int(value: int) -> int:
@@ -133,7 +135,7 @@ def integer_divide(a: ScalarValue, b: ScalarValue) -> float:
     if math.isinf(y) and math.isfinite(x):
         return -1.0 if x * y < 0 else 0.0
     quotient = divide(x, y)
-    return float(math.floor(quotient)) if math.isfinite(quotient) else quotient
+    return math.copysign(math.floor(quotient), quotient) if math.isfinite(quotient) else quotient
 
 
 def modulus(a: ScalarValue, b: ScalarValue) -> float:

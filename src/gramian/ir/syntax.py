@@ -93,18 +93,18 @@ class Syntax:
         special = _SPECIAL.get(node.op.name)
         if special is not None:
             return special(node, operand)
-        if node.op.name in ("eval", "evalList"):
-            return self._eval(node, operand)
-        return Piece(f"{node.op.name}({', '.join(_arguments(node.op, node.args, operand))})")
+        texts = _arguments(node.op, node.args, operand, self._functions_named(node))
+        return Piece(f"{node.op.name}({', '.join(texts)})")
 
-    def _eval(self, node: Node, operand: Operand) -> Piece:
-        """A function that is called by name goes by the name under which it is printed."""
-        name, *args = [operand(arg).text for arg in node.args]
-        if node.args[0].is_literal:
-            unique = self.callable.get(str(literal_value(node.args[0])))
-            if unique is not None and unique in self.functions:
-                name = literal_piece(self.functions[unique]).text
-        return Piece(f"{node.op.name}({', '.join([name, *args])})")
+    def _functions_named(self, node: Node) -> dict[int, Piece]:
+        """The arguments that name functions, by position: they go by the names under which these are printed."""
+        names = {}
+        for at, arg in enumerate(node.args):
+            if arg.is_literal and node.op.functions and node.op.param(at).name in node.op.functions:
+                unique = self.callable.get(str(literal_value(arg)))
+                if unique is not None and unique in self.functions:
+                    names[at] = literal_piece(self.functions[unique])
+        return names
 
 
 def _infix(symbol: str, left: Piece, right: Piece) -> Piece:
@@ -176,12 +176,13 @@ def _named(name: str | None, piece: Piece) -> str:
 
 
 SIZES = ("rows", "cols")
+MOST_BY_POSITION = 6  # nobody remembers the order of more
 
 
-def _arguments(op: Op, args: tuple[Node, ...], operand: Operand) -> list[str]:
-    """The arguments without those that equal their defaults.
+def _arguments(op: Op, args: tuple[Node, ...], operand: Operand, names: Mapping[int, Piece]) -> list[str]:
+    """The arguments without those that equal their defaults. `names` stand in place of some.
 
-    Options go by name, and so do all arguments of functions of a `target`, as is usual in DML.
+    Sizes and options with defaults go by name, and so do all arguments of functions of a `target`, as is usual in DML.
     """
     given = [(at, arg) for at, arg in enumerate(args) if not _is_default(op.param(at), arg)]
     in_place = len(given) < 2 or op.params[0].name != "target"
@@ -189,13 +190,16 @@ def _arguments(op: Op, args: tuple[Node, ...], operand: Operand) -> list[str]:
     for count, (at, arg) in enumerate(given):
         param = op.param(at)
         # Once an argument is left out, positions no longer tell which one is meant.
-        in_place = in_place and at == count and (param.variadic or _goes_by_position(param))
-        texts.append(_named(None if in_place else param.name, operand(arg)))
+        in_place = in_place and at == count and (param.variadic or _goes_by_position(op, param))
+        piece = operand(arg)
+        texts.append(_named(None if in_place else param.name, names.get(at, piece)))
     return texts
 
 
-def _goes_by_position(param: Param) -> bool:
-    return param.name not in SIZES and (param.required or param.default is None)
+def _goes_by_position(op: Op, param: Param) -> bool:
+    if param.required:
+        return param.name not in SIZES
+    return param.default is None and len(op.params) <= MOST_BY_POSITION
 
 
 def _is_default(param: Param, arg: Node) -> bool:

@@ -29,8 +29,10 @@ from gramian.ir.program import (
     Region,
     While,
     assigned,
+    item_roots,
     map_regions,
     nodes,
+    regions,
 )
 from gramian.ir.syntax import Syntax, range_text
 from gramian.ir.types import BOOLEAN, INT, STRING, UNKNOWN, Kind, ScalarValue, Type, ValueType, scalar
@@ -42,7 +44,7 @@ LARGEST_TEST = 60  # operators
 
 def plan_text(program: Program, *, types: bool = False) -> str:
     """The program as a DML script; with `types`, comments tell the types of the variables that a line assigns."""
-    lines = [_written(line, types) for line in plan_lines(program) if line.role != "block"]
+    lines = [_written(line, types) for line in plan_lines(program) if line.role not in ("main", "block")]
     return "".join(text + "\n" for text in lines)
 
 
@@ -51,6 +53,7 @@ def plan_lines(program: Program, split: Callable[[Node], bool] = lambda node: Fa
     out = Lines(Syntax(_printed_names(program), program.callable), split)
     for function in program.functions.values():
         FunctionLines(out, function).write()
+    out.add("", "main", program.main.span)
     FunctionLines(out, program.main).write_body()
     return out.lines
 
@@ -113,10 +116,10 @@ class FunctionLines:
         result = f" return ({outputs})" if f.outputs else ""
         if _is_external(f):
             self.out.add(
-                f'{name} = externalFunction({params}){result} implemented in (classname = "")', "function", (), f.span
+                f'{name} = externalFunction({params}){result} implemented in (classname = "")', "function", f.span
             )
         else:
-            self.out.add(f"{name} = function({params}){result} {{", "function", (), f.span)
+            self.out.add(f"{name} = function({params}){result} {{", "function", f.span)
             with_lines = len(self.out.lines)
             self.out.depth += 1
             self.write_body()
@@ -152,7 +155,7 @@ class FunctionLines:
                     self.loop(item)
 
     def inside(self, head: str, role: str, span: Span | None, region: Region) -> None:
-        self.out.add(head, role, (), span)
+        self.out.add(head, role, span)
         self.out.depth += 1
         self.region(region)
         self.out.depth -= 1
@@ -215,16 +218,32 @@ def _never(assignments: tuple[Assign, ...], span: Span) -> If:
 
 
 def _never_assigned(function: Function) -> tuple[Assign, ...]:
-    """Assignments of the variables that are read without ever being assigned: passes may remove what is never run.
+    """Assignments of the variables that are read where no statement before assigns them.
 
-    The script must not read what no statement assigns. Here it fails when it reads them, as the program does.
+    Passes may remove assignments that are never run. The program then fails when it reads the variable, and so must
+    the script, which would not even compile without an assignment.
     """
-    known = assigned(function.body) | {p.name for p in function.params}
-    read: dict[str, Type] = {n.name: n.type for n in nodes(function.body) if n.is_var}
+    types: dict[str, Type] = {}
+    after = _reads(function.body, {p.name for p in function.params}, types)
     if not _is_external(function):
-        read |= {o.name: o.type for o in function.outputs}
-    missing = sorted(set(read) - known)
-    return tuple(Assign(name, _dummy(read[name]), function.span) for name in missing)
+        types |= {o.name: o.type for o in function.outputs if o.name not in after}
+    return tuple(Assign(name, _dummy(types[name]), function.span) for name in sorted(types))
+
+
+def _reads(region: Region, assigned_before: set[str], unassigned: dict[str, Type]) -> set[str]:
+    """Add the variables that the region reads unassigned, with their types; returns what is assigned after it."""
+    known = set(assigned_before)
+    for item in region:
+        inside = known | assigned((item,)) if isinstance(item, While | For) else known
+        for node in walk(item_roots(item)):
+            if node.is_var and node.name not in (inside if isinstance(item, While) else known):
+                unassigned.setdefault(node.name, node.type)
+        after = [_reads(inner, inside, unassigned) for inner in regions(item)]
+        if isinstance(item, Block):
+            known |= assigned((item,))
+        elif not (isinstance(item, For) and item.parallel is not None):
+            known = known.union(*after)
+    return known
 
 
 def _dummy(type: Type) -> Node:

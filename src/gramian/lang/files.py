@@ -76,6 +76,13 @@ class Files:
             return None
         return self._load(path, f"builtin/{path.name}").functions.get(name)
 
+    def sourced(self, path: str, file: File, span: Span) -> File | None:
+        """The file that `source(path)` at the end of a file would load, or None if there is no such file."""
+        folders = [Path(s.path) for s in file.script.statements if isinstance(s, tree.SetWd)]
+        candidates = _candidates(path, file, folders[-1] if folders else None)
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        return None if found is None else self._load(found, _shown(found, path), span)
+
     def _load(self, path: Path, shown: str, sourced_at: Span | None = None) -> File:
         key = path.resolve()
         if key not in self._loaded:
@@ -140,8 +147,7 @@ class Files:
             self.errors.append(_not_found(statement, candidates))
             file.missing.add(statement.namespace)
             return
-        shown = os.path.relpath(found) if LIBRARY not in found.parents else statement.path
-        loaded = self._load(found, shown, statement.span)
+        loaded = self._load(found, _shown(found, statement.path), statement.span)
         known = file.namespaces.setdefault(statement.namespace, loaded)
         if known is not loaded:
             self.errors.append(
@@ -151,6 +157,11 @@ class Files:
                     "choose another name after 'as'",
                 )
             )
+
+
+def _shown(found: Path, path: str) -> str:
+    """What messages call a file that was found by a path."""
+    return os.path.relpath(found) if LIBRARY not in found.parents else path
 
 
 def _candidates(path: str, file: File, folder: Path | None) -> list[Path]:

@@ -2,56 +2,28 @@
 
 from gramian.ops import (
     aggregate as aggregate,
-)
-from gramian.ops import (
     cast as cast,
-)
-from gramian.ops import (
+    compress as compress,
     control as control,
-)
-from gramian.ops import (
     cumulative as cumulative,
-)
-from gramian.ops import (
     distribution as distribution,
-)
-from gramian.ops import (
+    einsum as einsum,
     elementwise as elementwise,
-)
-from gramian.ops import (
+    fourier as fourier,
     frame as frame,
-)
-from gramian.ops import (
     generate as generate,
-)
-from gramian.ops import (
     index as index,
     io as io,
-)
-from gramian.ops import (
     linalg as linalg,
-)
-from gramian.ops import (
     list as list,
-)
-from gramian.ops import (
     matmul as matmul,
-)
-from gramian.ops import (
+    nn as nn,
+    nn_norm as nn_norm,
+    nn_state as nn_state,
     reorg as reorg,
-)
-from gramian.ops import (
     select as select,
-)
-from gramian.ops import (
     solve as solve,
-)
-from gramian.ops import (
     statistics as statistics,
-)
-from gramian.ops import (
     table as table,
-)
-from gramian.ops import (
     text as text,
 )

@@ -21,6 +21,7 @@ define(
     "the first result, as a matrix, of the function with that name",
     family="control",
     effect=Effect.ORDERED,
+    functions=("function",),
 )
 define(
     "evalList(function: string, args: any... = missing)",
@@ -29,6 +30,7 @@ define(
     "all results of the function with that name, as a list",
     family="control",
     effect=Effect.ORDERED,
+    functions=("function",),
 )
 define(
     "exists()",

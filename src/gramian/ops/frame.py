@@ -355,7 +355,7 @@ define(
     _replicate_type,
     replicate,
     "frame of the size of another one, with every row equal to a frame of one row",
-    samples=(f'{_FRAME}, frame("a", 1, 2)', 'frame("a", 0, 3), frame(1, 1, 3, "INT64")'),
+    samples=(f'{_FRAME}, frame("a", 1, 2)', 'frame("a", 0, 3), frame(1, 1, 3)'),
 )
 define(
     "valueSwap(target: frame, schema: frame)",

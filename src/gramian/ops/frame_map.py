@@ -79,10 +79,13 @@ def _mapped(texts: Frame, position: int, function: Lambda) -> Any:
 
     column = texts.table.column(position)
     distinct = column.drop_null().unique()
-    results = []
-    for text in distinct.to_pylist():
-        place = _Place(texts, position, text=text)
-        results.append(_result(_applied(function, place, text), function, place))
+    call, results, text = function.call, [], ""
+    try:
+        for text in distinct.to_pylist():
+            value = call(text)
+            results.append(value if value.__class__ is str else _result(value, function))
+    except _FAILURES as error:
+        raise _failure(error, function, _Place(texts, position, text=text), text) from None
     return pa.array(results, pa.string()).take(pc.index_in(column, value_set=distinct).combine_chunks())
 
 
@@ -107,26 +110,23 @@ class _Place:
         return ", ".join(parts)
 
 
-def _applied(function: Lambda, place: _Place, *args: Any) -> Any:
-    try:
-        return function.call(*args)
-    except _FAILURES as error:
-        cells = " and ".join(shown(arg) for arg in args if not isinstance(arg, list))
-        what = f"for {cells} in {place}" if cells else f"in {place}"
-        raise OperationError(f"map() cannot compute {function.body} {what}: {error or type(error).__name__}") from None
+def _failure(error: Exception, function: Lambda, place: _Place, *cells: str) -> OperationError:
+    """What went wrong in an expression, with the cells that it was for."""
+    found = f" for {' and '.join(map(shown, cells))}" if cells else ""
+    hint = error.hint if isinstance(error, OperationError) else None
+    reason = str(error) or type(error).__name__
+    return OperationError(f"map() cannot compute {function.body}{found} in {place}: {reason}", hint)
 
 
-def _result(value: Any, function: Lambda, place: _Place) -> Cell:
+def _result(value: Any, function: Lambda) -> Cell:
     """One result as the text of a cell; null or None is a missing one."""
     if value is None:
         return None
-    if not isinstance(value, bool | int | float | str):
-        kind = "an array" if isinstance(value, list) else f"a {type(value).__name__}"
-        raise OperationError(
-            f"map() cannot make a cell of {function.body} in {place}: it is {kind}",
-            "take one entry of it with [i], or use margin=1 or margin=2" if isinstance(value, list) else None,
-        )
-    return function.show(value)
+    if isinstance(value, bool | int | float | str):
+        return function.show(value)
+    hint = "take one entry of it with [i], or use margin=1 or margin=2" if isinstance(value, list) else None
+    kind = "an array" if isinstance(value, list) else f"a {type(value).__name__}"
+    raise OperationError(f"the result is {kind}, not text or a number", hint)
 
 
 # -- rows and columns -------------------------------------------------------------------------------------------------
@@ -153,18 +153,20 @@ def _columns(texts: Frame, function: Lambda) -> Frame:
 
 def _array(function: Lambda, cells: list[Any], place: _Place) -> list[Cell]:
     """The expression of an array, which must give one of the same length."""
-    found = _applied(function, place, cells)
-    if not isinstance(found, list | tuple):
-        raise OperationError(
-            f"map() needs an array of {len(cells)} cells from {function.body} in {place}, found "
-            f"{'null' if found is None else function.show(found)}",
-            "leave out margin for an expression of single cells",
-        )
-    if len(found) != len(cells):
+    try:
+        found = function.call(cells)
+        if isinstance(found, list | tuple):
+            result = [_result(value, function) for value in found]
+        else:
+            hint = "leave out margin for an expression of single cells"
+            raise OperationError(f"the result is no array of {len(cells)} cells", hint)
+    except _FAILURES as error:
+        raise _failure(error, function, place) from None
+    if len(result) != len(cells):
         raise SizeError(
-            f"map() needs an array of {len(cells)} cells from {function.body} in {place}, found {len(found)}"
+            f"map() needs an array of {len(cells)} cells from {function.body} in {place}, found {len(result)}"
         )
-    return [_result(value, function, place) for value in found]
+    return result
 
 
 # -- pairs ------------------------------------------------------------------------------------------------------------
@@ -176,8 +178,10 @@ def _pairs(texts: Frame, function: Lambda) -> Frame:
 
     @cache
     def compare(a: str, b: str) -> Cell:
-        place = _Place(texts, 0, text=a)
-        return _result(_applied(function, place, a, b), function, place)
+        try:
+            return _result(function.call(a, b), function)
+        except _FAILURES as error:
+            raise _failure(error, function, _Place(texts, 0, text=a), a, b) from None
 
     def column(j: int) -> Iterable[Cell]:
         for i, cell in enumerate(cells):

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -121,22 +122,31 @@ class FreshSeeds:
     """A new seed for every call without one: unpredictable, or a sequence that a run's own seed fixes."""
 
     def __init__(self) -> None:
-        self._sequence: np.random.Generator | None = None
+        self._sequence: ContextVar[np.random.Generator | None] = ContextVar("fresh seeds", default=None)
 
     def next(self) -> int:
-        if self._sequence is None:
+        sequence = self._sequence.get()
+        if sequence is None:
             return int.from_bytes(os.urandom(8))
-        return int(self._sequence.integers(2**63))
+        return int(sequence.integers(2**63))
+
+    def start(self, seed: int | None) -> None:
+        """In this context, take new seeds from a sequence that starts at `seed`, or unpredictable ones for None."""
+        self._sequence.set(None if seed is None else np.random.Generator(np.random.Philox(key=seed % 2**64)))
+
+    def branch(self, count: int) -> list[int | None]:
+        """What to start the sequences of threads with, so that the timing of the threads has no influence on them."""
+        return [None if self._sequence.get() is None else self.next() for _ in range(count)]
 
     @contextmanager
     def fixed_by(self, seed: int | None) -> Iterator[None]:
         """Meanwhile take new seeds from a sequence that starts at `seed`, unless it is None."""
-        before = self._sequence
-        self._sequence = None if seed is None else np.random.Generator(np.random.Philox(key=seed % 2**64))
+        before = self._sequence.get()
+        self.start(seed)
         try:
             yield
         finally:
-            self._sequence = before
+            self._sequence.set(before)
 
 
 fresh_seeds = FreshSeeds()

@@ -8,7 +8,7 @@ import numpy as np
 
 from gramian.errors import OperationError, SizeError
 from gramian.ir.op import Trait, define, missing
-from gramian.ir.scalar import as_int_argument, text
+from gramian.ir.scalar import as_int_argument, describe
 from gramian.ir.types import DOUBLE, LIST, MISSING, Kind, Type, matrix, scalar
 from gramian.ir.sparse import by_rows, densify, is_sparse
 from gramian.ir.values import ListValue
@@ -221,7 +221,7 @@ def list_assign(target: ListValue, value: Any, lower: Any, upper: Any) -> ListVa
         return target.replace(start, [inner])
     count = target.position(_key(upper)) + 1 - start
     if not isinstance(value, ListValue) or len(value) != count:
-        found = f"a list of {len(value)}" if isinstance(value, ListValue) else text(type(value).__name__)
+        found = f"a list of {len(value)}" if isinstance(value, ListValue) else describe(value)
         raise OperationError(f"a region of {count} list entries needs a list of as many entries, found {found}")
     return target.replace(start, value.items)
 

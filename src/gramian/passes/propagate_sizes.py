@@ -68,7 +68,7 @@ class Analysis:
 
     def functions(self) -> tuple[dict[str, Function], dict[str, tuple[Type, ...]]]:
         """All functions with what their calls tell of their parameters, callers before callees where that is possible."""
-        if any(n.op.name in ("eval", "evalList") for f in self.program.all_functions for n in nodes(f.body)):
+        if any(n.op.functions for f in self.program.all_functions for n in nodes(f.body)):
             for name in self.program.callable.values():
                 if name in self.program.functions:
                     self._learn(name, tuple(p.type for p in self.program.functions[name].params))
@@ -87,7 +87,7 @@ class Analysis:
         for name, function in self.program.functions.items():
             if name not in done:
                 done[name], found[name] = function, self.results[name]
-        return done, found
+        return {name: done[name] for name in self.program.functions}, found
 
     def _learn(self, name: str, types: tuple[Type, ...]) -> None:
         before = self.arguments.get(name)
@@ -141,17 +141,22 @@ class Analysis:
 
         try:
             return transform(root, retype, memo, lenient=not certain)
-        except OperationError as error:
-            return self._failed(root, error, retype, memo, item)
+        except OperationError:
+            return self._failed(root, retype, memo, item)
 
-    def _failed(self, root: Node, error: OperationError, retype: Change, memo: dict[Node, Node], item: Item) -> Node:
-        culprit = next((n for n in walk([root]) if n not in memo and all(a in memo for a in n.args)), root)
-        span = item.spans.get(culprit)
-        if isinstance(error, SizeError) and span is not None:
-            place = guilty_place(culprit.args, culprit.op, item.spans, span, error.message)
-            notes = operand_notes(culprit, item, self.program.main, lambda n: memo.get(n, n).type.describe())
-            self.errors.append(Diagnostic(error.message, place, error.hint, notes))
-        return transform(root, retype, memo, lenient=True)
+    def _failed(self, root: Node, retype: Change, memo: dict[Node, Node], item: Item) -> Node:
+        """Go through the nodes one by one, and report those whose sizes do not fit."""
+        for node in walk([root]):
+            try:
+                transform(node, retype, memo, lenient=False)
+            except OperationError as error:
+                span = item.spans.get(node)
+                if isinstance(error, SizeError) and span is not None:
+                    place = guilty_place(node.args, node.op, item.spans, span, error.message)
+                    notes = operand_notes(node, item, self.program.main, lambda n: memo.get(n, n).type.describe())
+                    self.errors.append(Diagnostic(error.message, place, error.hint, notes))
+                transform(node, retype, memo, lenient=True)
+        return memo[root]
 
     def branch(self, item: If, env: Types, *, certain: bool) -> If:
         memo: dict[Node, Node] = {}

@@ -88,13 +88,13 @@ def _is_pure_call(statement: Statement, pure: set[str]) -> bool:
 
 
 def _remove_uncalled(program: Program) -> Program:
-    """Keep what main calls, directly or not; eval() may call whatever it can name."""
+    """Keep what main calls, directly or not; eval() and the like may call whatever they can name."""
     reached: set[str] = set()
     todo = [program.main]
     while todo:
         for node in nodes(todo.pop().body):
             names = [node.attrs[0]] if node.op is CALL else []
-            if node.op.name in ("eval", "evalList"):
+            if node.op.functions:
                 names = list(program.callable.values())
             for name in names:
                 if name not in reached:

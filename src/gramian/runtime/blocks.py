@@ -16,7 +16,7 @@ from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING
 if TYPE_CHECKING:
     from gramian.runtime.codegen import FunctionWriter
 
-RETAINING = ("list", "append", "listAssign", "eval", "evalList")
+RETAINING = ("list", "append", "listAssign")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 PLAIN = (BOOLEAN, INT, DOUBLE, NUMBER)
 
@@ -338,11 +338,11 @@ class BlockWriter:
         if template is not None:
             return self.from_template(node, template)
         args = [self.argument(node, at, arg) for at, arg in enumerate(node.args)]
-        if node.op.name in RETAINING:
+        if node.op.name in RETAINING or node.op.functions:
             self.retain(node)
         if node.op.name == "list":
             return f"ListValue(({''.join(a + ', ' for a in args)}), {node.attrs[0]!r})"
-        if node.op.name in ("eval", "evalList"):
+        if node.op.functions:
             return f"{node.op.name}_function({', '.join(args)})"
         call = f"{self.kernel(node.op)}({', '.join(args)})"
         return f"expect({node.type.kind.value!r}, {call})" if node.op.has(Trait.EXTERNAL) else call

@@ -90,9 +90,8 @@ class FunctionWriter:
     def write(self) -> None:
         params = ", ".join(f"v_{p.name}" for p in self.function.params)
         with self.indented(f"def f_{self.function.name}({params}):"):
-            for param in self.function.params:
-                if param.name in self.updated:
-                    self.line(f"o_{param.name} = False")
+            for name in sorted(self.updated):
+                self.line(f"o_{name} = False")
             self.region(self.function.body)
             self.span, self.origin = self.function.span, None
             outputs = [f"v_{o.name}" for o in self.function.outputs]
@@ -172,9 +171,12 @@ class FunctionWriter:
         inside = assigned(item.body) - set(item.parallel.results)
         params = [f"v_{item.variable}", *(f"v_{n}=v_{n}" for n in item.parallel.initial)]
         params += [f"o_{n}=False" for n in sorted(inside & self.updated)]
+        for variable in item.parallel.initial:
+            if variable in self.updated:
+                self.line(f"o_{variable} = False")
         with self.indented(f"def {name}({', '.join(params)}):"):
             shared = [f"v_{n}" for n in item.parallel.results]
-            shared += [f"o_{n}" for n in item.parallel.results if n in self.updated]
+            shared += [f"o_{n}" for n in sorted(self.updated - inside)]
             if shared:
                 self.line(f"nonlocal {', '.join(shared)}")
             self.region(item.body)

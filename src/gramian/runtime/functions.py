@@ -37,6 +37,20 @@ class FunctionTable:
                 self.functions[name] = found
         return self.functions.get(name)
 
+    def function(self, caller: str, name: str) -> Entry:
+        """A function of the program or the library.
+
+        Raises:
+            OperationError: there is no such function.
+        """
+        found = self._find(name)
+        if found is None:
+            hint = did_you_mean(name, self.functions)
+            if "::" in name:
+                hint = "a function of a file must be named by a constant, so that the file is compiled"
+            raise OperationError(f"{caller}(): there is no DML function '{name}'", hint)
+        return found
+
     def eval(self, name: str, *args: Any) -> Any:
         """The first result, as a matrix."""
         outputs = self.call(name, args)
@@ -67,7 +81,7 @@ class FunctionTable:
             hint = did_you_mean(name, [*self.functions, *REGISTRY])
             raise OperationError(f"eval(): there is no function '{name}'", hint)
         result = op.kernel(*_bind_operator(op, given, names))
-        return result if op.outputs else (result,)
+        return result if isinstance(result, tuple) else (result,)
 
 
 def _spread(args: Sequence[Any]) -> tuple[Sequence[Any], Sequence[str | None]]:

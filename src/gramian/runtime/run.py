@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +27,7 @@ from gramian.runtime.backend import Backend, kernel_of
 from gramian.runtime.codegen import Generated, generate
 from gramian.runtime.failure import script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
+from gramian.runtime.paramserv import paramserv
 from gramian.runtime.progress import Progress
 from gramian.runtime.statistics import Statistics
 from gramian.settings import Settings
@@ -33,6 +35,13 @@ from gramian.source import Source
 
 # Generated functions take no space on the C stack, so scripts may recurse deeper than Python allows by default.
 RECURSION = 10_000
+
+# The kernels of the operators that call functions of the program, which they get as their first argument.
+CALLING: Mapping[str, Callable[..., Any]] = {
+    "eval": FunctionTable.eval,
+    "evalList": FunctionTable.eval_list,
+    "paramserv": paramserv,
+}
 
 
 def loop_range(start: Any, stop: Any, step: Any = None) -> range:
@@ -62,8 +71,8 @@ class Execution:
         exec(code, self.namespace)
         self.backend = backend
         table = FunctionTable(self.functions(), self._library_function)
-        self.namespace["eval_function"] = table.eval
-        self.namespace["evalList_function"] = table.eval_list
+        for name, kernel in CALLING.items():
+            self.namespace[f"{name}_function"] = partial(kernel, table)
 
     def functions(self) -> dict[str, Entry]:
         """The functions that eval() may call, by name, with their compiled form."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from gramian.backends.local.dispatch import dispatching
+from typing import Any
+
+from gramian.backends.local.dispatch import dispatching, made_dense
 from gramian.ir.op import Op
+from gramian.ir.sparse import is_sparse
 from gramian.runtime.backend import Kernel
 
 # These look at nothing but shapes, or take sparse matrices as they are.
 INDIFFERENT = frozenset(
-    "nrow ncol length list append listIndex listAssign remove as.list as.matrix print stop assert cell write eval evalList".split()
+    "nrow ncol length list listIndex listAssign remove as.list print stop assert cell write eval evalList".split()
 )
 
 
@@ -29,7 +32,11 @@ class LocalBackend:
 
 def sparse_kernel(op: Op) -> Kernel:
     """The kernel of an operator for arguments some of which are sparse."""
-    from gramian.backends.local.dispatch import made_dense
-    from gramian.backends.local.sparse import KERNELS
+    from gramian.backends.local.sparse import ANY, FIRST
 
-    return KERNELS.get(op.name) or (lambda *values: op.kernel(*(made_dense(op, value) for value in values)))
+    def dense(*values: Any) -> Any:
+        return op.kernel(*(made_dense(op, value) for value in values))
+
+    if op.name in FIRST:
+        return lambda *values: (FIRST[op.name] if is_sparse(values[0]) else dense)(*values)
+    return ANY.get(op.name, dense)

@@ -17,11 +17,8 @@ from gramian.runtime.backend import Kernel
 PLAIN = frozenset({np.ndarray, int, float, bool, str, type(None)})
 
 
-def dispatching(op: Op, dense: Kernel, sparse: Kernel | None) -> Kernel:
-    """A kernel that calls `sparse` if one of its arguments is sparse, or has one inside a list.
-
-    Without a sparse kernel the arguments become dense, if memory allows.
-    """
+def dispatching(op: Op, dense: Kernel, sparse: Kernel) -> Kernel:
+    """A kernel that calls `sparse` if one of its arguments is sparse, or has one inside a list."""
     if not any({"matrix", "list", "any"} & param.accepts for param in op.params):
         return dense
 
@@ -31,9 +28,7 @@ def dispatching(op: Op, dense: Kernel, sparse: Kernel | None) -> Kernel:
                 break
         else:
             return dense(*values)
-        if sparse is not None:
-            return sparse(*values)
-        return dense(*(made_dense(op, value) for value in values))
+        return sparse(*values)
 
     return kernel
 

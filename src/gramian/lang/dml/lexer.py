@@ -172,8 +172,14 @@ def _open_string(lexed: Lexed, text: str, span: Span) -> None:
     found = Diagnostic(f"the string opened by {text[0]} is never closed", opening, f"add the closing {text[0]}")
     # An earlier string over several lines may be the one that lacks its quote; all quotes after it are then
     # taken the wrong way round.
+    inner = _quote_inside(lexed, span)
+    if inner is not None:
+        hint = f"write \\{text[0]} for a quote inside a string, or put the string in the other quotes"
+        place = Span(lexed.source, inner.end - 1, inner.end)
+        found = Diagnostic("the string ends at this quote, but more text follows", place, hint)
+        lexed.blind_from = min(inner.end, lexed.blind_from or inner.end)
     earlier = next((t for t in lexed.tokens if t.kind == STRING and _has_newline(lexed, t)), None)
-    if earlier is not None:
+    if earlier is not None and inner is None:
         place = Span(lexed.source, earlier.start, earlier.start + 1)
         if _runs_into_value(lexed, earlier):
             message = f"the string opened by {lexed.source.text[earlier.start]} is never closed"
@@ -186,6 +192,16 @@ def _open_string(lexed: Lexed, text: str, span: Span) -> None:
     lexed.swallowed.append(span.start)
     lexed.errors.append(found)
     _add(lexed, STRING, span, "")
+
+
+def _quote_inside(lexed: Lexed, opened: Span) -> Token | None:
+    """The string on the same line that text follows without a blank, as in 'it's', if the quotes are of one kind."""
+    text = lexed.source.text
+    for string, following in zip(lexed.tokens, lexed.tokens[1:], strict=False):
+        joined = string.kind == STRING and following.kind == NAME and following.start == string.end
+        if joined and text[string.start] == text[opened.start] and "\n" not in text[string.start : opened.start]:
+            return string
+    return None
 
 
 def _runs_into_value(lexed: Lexed, string: Token) -> bool:
@@ -249,6 +265,9 @@ def _name_problem(name: str, span: Span) -> tuple[str, Span, str]:
     if name in words.FOREIGN_DOTTED:
         return f"DML has no '{name}'", span, f"did you mean '{words.FOREIGN_DOTTED[name]}'?"
     hint = did_you_mean(name, words.DOTTED_NAMES) or f"names have no dots; write {_clip(name.replace('.', '_'))}"
+    if name.count(".") == 1 and span.source.text.startswith("(", span.end):
+        value, _, function = name.partition(".")
+        hint += f", or {_clip(function)}({_clip(value)}) to call a function"
     return f"the name '{_clip(name)}' contains a dot", span, hint
 
 

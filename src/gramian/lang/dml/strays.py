@@ -140,7 +140,8 @@ class Strays(Blocks):
             self.fail("'$' does not select from a list or frame", self.span(following), hint)
         if following.kind in _VALUES and not self.starts_line(self.pos + 1):
             message = f"expected '=' or '(' after {name}, but found {self.describe(following)}"
-            self.fail(message, self.span(following))
+            hint = f"write {self.token.value}({self.span(following).text})" if following.kind == STRING else None
+            self.fail(message, self.span(following), hint)
         return False
 
 

@@ -11,7 +11,7 @@ from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op, Trait
 from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
 from gramian.lang import tree
 from gramian.lang.files import Signature
-from gramian.lang.lower import expressions, inputs
+from gramian.lang.lower import expressions, inputs, named
 from gramian.lang.lower.context import Context, Poisoned
 from gramian.lang.lower.foreign import FUNCTIONS
 from gramian.source import Span
@@ -112,7 +112,7 @@ def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
             node, span = expressions.lower(c, arg.value), arg.value.span
         else:
             assert param.default is not None
-            node, span = _default(c, signature, param.default), e.span
+            node, span = _default(c, signature, param.default), param.default.span
         args.append(convert(c, node, param, span))
     c.unit.called[signature.name] = signature
     inputs.note_call(c)
@@ -224,6 +224,8 @@ def _operator(c: Context, e: tree.Call, op: Op) -> Node:
     args = [nodes[slot] if slot is not None else _filled(op, at) for at, slot in enumerate(slots)]
     for at, slot in enumerate(slots):
         _check_argument(op, min(at, fixed), args[at], e.args[slot].value.span if slot is not None else e.span)
+    if op.functions:
+        args = named.resolved(c, op, args, [e.span if slot is None else e.args[slot].value.span for slot in slots])
     if op.name == "write":
         inputs.note_write(c, args[1])
     outside = inputs.type_of_input(c, args, e) if op.has(Trait.EXTERNAL) else None
@@ -244,6 +246,8 @@ def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
         hint = "use as.scalar() to take the number out of a 1x1 matrix"
     elif node.type.is_numeric and "matrix" in param.accepts:
         hint = "use as.matrix() to make a 1x1 matrix of a scalar"
+    elif node.type.kind is Kind.FRAME and "matrix" in param.accepts:
+        hint = "use as.matrix() if all columns are numbers"
     elif node.type.kind is Kind.LIST:
         hint = "take an entry out with as.matrix(l[i]) or as.scalar(l[i])"
     raise expressions.error(

@@ -42,6 +42,7 @@ class Unit:
     errors: list[Diagnostic] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
     called: dict[str, Signature] = field(default_factory=dict)
+    named: dict[str, Signature] = field(default_factory=dict)  # functions that arguments name, by their unique names
     written: set[str | None] = field(default_factory=set)  # files written so far; None for one that is not known
     script_variables: set[str] = field(default_factory=set)  # known once the main script is lowered
 

@@ -182,7 +182,7 @@ def _interference(s: tree.For, write: Access, other: Access) -> ScriptError:
             f"parfor: iterations may depend on one another: {what}",
             write.span,
             "use for, make the subscripts linear in the loop variable, or say check=0 if the iterations are independent",
-            () if same else ((f"{using} is at", other.span),),
+            () if same else ((f"{using} is used at", other.span),),
         )
     )
 

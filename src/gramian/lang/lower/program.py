@@ -24,6 +24,7 @@ def lower(source: Source, parse: Parse, settings: Settings) -> Program:
     main_file = files.main(source)
     unit = Unit(files, settings)
     unit.errors += files.errors
+    early = len(files.errors)
     functions: dict[str, Function] = {}
     main = _main(unit, main_file)
     done = 0
@@ -31,13 +32,14 @@ def lower(source: Source, parse: Parse, settings: Settings) -> Program:
         for signature in files.all[done].functions.values():
             functions[signature.name] = _function(unit, signature)
         done += 1
+    unit.errors += files.errors[early:]
     if unit.errors:
         raise ScriptError([_with_sourcing(found, files.all) for found in _in_order(unit.errors)])
     library = [file for file in files.all if file.is_library]
     callable = {name: signature.name for file in (*library, main_file) for name, signature in file.functions.items()}
     for alias, file in main_file.namespaces.items():
         callable |= {f"{alias}::{name}": signature.name for name, signature in file.functions.items()}
-    return Program(source, main, functions, callable)
+    return Program(source, main, functions, callable | {name: name for name in unit.named})
 
 
 def _with_sourcing(found: Diagnostic, files: list[File]) -> Diagnostic:

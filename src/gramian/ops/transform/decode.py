@@ -49,7 +49,7 @@ def _check_reversible(plan: Plan, meta: Frame) -> None:
 def _decoded(column: Column, cells: Matrix) -> Any:
     import pyarrow as pa
 
-    codes = _codes(cells) if column.plan.dummy else np.ascontiguousarray(cells[:, 0])
+    codes = _codes(cells) if column.plan.dummy else cells[:, 0].copy()  # Arrow arrays would share the memory
     match column.coder:
         case Recode():
             return column.coder.texts_of(codes)

@@ -117,6 +117,7 @@ def apply(target: Frame, spec: str, meta: Frame, embedding: Matrix | None = None
         )
     keep = _kept(target, plan)
     columns = known_columns(plan, meta)
+    _check_fillings(columns, meta)
 
     def one(j: int) -> Block:
         return columns[j].block(_source(target, j, plan.columns[j], keep), keep, embedding)
@@ -169,6 +170,15 @@ def _known_filling(meta: Frame, j: int, imputation: Imputation | None) -> str | 
     if imputation is None:
         return None
     return metadata.imputed(meta, j) or imputation.value
+
+
+def _check_fillings(columns: Sequence[Column], meta: Frame) -> None:
+    for name, column in zip(meta.names, columns, strict=True):
+        if column.plan.imputation is not None and column.filling is None:
+            raise OperationError(
+                f"the metadata frame has no value that imputes column '{name}'",
+                "it comes from transformencode() with the same specification; frames made of its cells lack the value",
+            )
 
 
 def _kept(target: Frame, plan: Plan) -> Mask | None:

@@ -1,4 +1,4 @@
-"""Kernels for sparse matrices. `KERNELS` has them by operator; what is not there gets its sparse arguments dense."""
+"""Kernels for sparse matrices, by operator; what is not here gets its sparse arguments dense."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from gramian.backends.local.sparse import aggregate, elementwise, index, matmul, reorg, select
 from gramian.runtime.backend import Kernel
 
-KERNELS: Mapping[str, Kernel] = {
-    **elementwise.KERNELS,
-    **aggregate.KERNELS,
-    **matmul.KERNELS,
-    **reorg.KERNELS,
-    **select.KERNELS,
-    **index.KERNELS,
-}
+# With any of their arguments sparse.
+ANY: Mapping[str, Kernel] = {**elementwise.KERNELS, **matmul.KERNELS, **reorg.BINDING}
+
+# With their first argument sparse, and the others either way.
+FIRST: Mapping[str, Kernel] = {**aggregate.KERNELS, **reorg.KERNELS, **select.KERNELS, **index.KERNELS}

@@ -57,13 +57,14 @@ def mean(x: Any, weights: Any = None) -> float:
     if weights is not None:
         dense = [v.toarray() if is_sparse(v) else v for v in (x, weights)]
         return float(REGISTRY["mean"].kernel(*dense))
-    return full_sum(x) / int(x.shape[0] * x.shape[1])
+    cells = int(x.shape[0] * x.shape[1])
+    return full_sum(x) / cells if cells else math.nan
 
 
 def variance(x: Any) -> float:
     cells = x.shape[0] * x.shape[1]
-    if cells == 1:
-        return 0.0
+    if cells <= 1:
+        return 0.0 if cells else math.nan
     centre = mean(x)
     return float((np.sum((x.data - centre) ** 2) + (cells - x.nnz) * centre**2) / (cells - 1))
 
@@ -74,8 +75,8 @@ def _variances(x: Any, axis: int) -> Dense:
     count = x.shape[axis]
     place = x.coords[1 - axis]
     groups = x.shape[1 - axis]
-    if count == 1:
-        return np.zeros(groups)
+    if count <= 1:
+        return np.full(groups, 0.0 if count else np.nan)
     centre = np.bincount(place, weights=x.data, minlength=groups) / count
     stored = np.bincount(place, minlength=groups)
     squares = np.bincount(place, weights=(x.data - centre[place]) ** 2, minlength=groups)

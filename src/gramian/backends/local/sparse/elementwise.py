@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gramian.backends.local.dispatch import made_dense
 from gramian.ir.op import REGISTRY, Op, Trait
 from gramian.ir.sparse import Dense, by_rows, is_sparse, settle, with_cells
 from gramian.ops.rules import broadcast
@@ -28,7 +29,7 @@ def on_cells(function: Kernel, cells: Dense) -> Dense:
 def unary(op: Op) -> Kernel:
     def kernel(x: Any) -> Any:
         if op.kernel(ZERO)[0, 0] != 0:
-            return op.kernel(x.toarray())
+            return op.kernel(made_dense(op, x))
         return settle(with_cells(x, on_cells(op.kernel, x.data)))
 
     return kernel
@@ -37,11 +38,13 @@ def unary(op: Op) -> Kernel:
 def binary(op: Op) -> Kernel:
     def kernel(a: Any, b: Any) -> Any:
         a, b = as_operand(a, b), as_operand(b, a)
+        if not is_sparse(a) and not is_sparse(b):
+            return op.kernel(a, b)
         if is_sparse(a) and is_sparse(b):
             return _both_sparse(op, a, b)
         if is_sparse(a):
-            return _one_sparse(op.kernel, a, b)
-        return _one_sparse(lambda x, y: op.kernel(y, x), b, a)
+            return _one_sparse(op, op.kernel, a, b)
+        return _one_sparse(op, lambda x, y: op.kernel(y, x), b, a)
 
     return kernel
 
@@ -54,7 +57,7 @@ def as_operand(x: Any, other: Any) -> Any:
     return x.toarray() if shapes_differ and 1 in x.shape else x
 
 
-def _one_sparse(function: Callable[[Any, Any], Any], x: Any, other: Any) -> Any:
+def _one_sparse(op: Op, function: Callable[[Any, Any], Any], x: Any, other: Any) -> Any:
     """`function(x, other)` for a sparse x and a scalar, vector or matrix."""
     if isinstance(other, np.ndarray):
         broadcast("the operator", x.shape, other.shape)
@@ -62,7 +65,7 @@ def _one_sparse(function: Callable[[Any, Any], Any], x: Any, other: Any) -> Any:
         x = by_rows(x)
         cells = other if not isinstance(other, np.ndarray) else _gather(x, other)
         return settle(with_cells(x, function(x.data.reshape(1, -1), cells).reshape(-1)))
-    return function(x.toarray(), other)
+    return function(made_dense(op, x), other)
 
 
 def other_vanishes(function: Callable[[Any, Any], Any], other: Any) -> bool:
@@ -88,7 +91,7 @@ def _both_sparse(op: Op, a: Any, b: Any) -> Any:
     if op.name in ("+", "-") or (op.name == "*" and np.isfinite(a.data).all() and np.isfinite(b.data).all()):
         return settle(native[op.name]())
     if op.kernel(ZERO, ZERO)[0, 0] != 0:
-        return op.kernel(a.toarray(), b.toarray())
+        return op.kernel(made_dense(op, a), made_dense(op, b))
     return _on_union(op, by_rows(a), by_rows(b))
 
 
@@ -126,8 +129,8 @@ def extreme(op: Op) -> Kernel:
 
 
 def log(x: Any, base: Any = None) -> Any:
-    kernel = REGISTRY["log"].kernel
-    return kernel(x.toarray()) if base is None else binary(REGISTRY["log"])(x, base)
+    op = REGISTRY["log"]
+    return op.kernel(made_dense(op, x)) if base is None else binary(op)(x, base)
 
 
 BINARY = "+ - * / ^ %/% %% == != < <= > >= & | xor bitwAnd bitwOr bitwXor".split()

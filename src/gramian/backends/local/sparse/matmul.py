@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import SizeError
-from gramian.ir.sparse import Dense, is_sparse, settle
+from gramian.ir.sparse import Dense, by_rows, is_sparse, settle
 from gramian.runtime.backend import Kernel
 
 PARALLEL = 200_000  # multiplications; fewer are not worth the threads
@@ -46,10 +46,8 @@ def sparse_dense(a: Any, b: Dense) -> Dense:
     finite = np.isfinite(b).all(axis=1)
     if finite.all():
         return _in_parallel(a, b)
-    odd = np.flatnonzero(~finite)
-    plain = b.copy()
-    plain[odd] = 0.0
-    result: Dense = _in_parallel(a, plain) + a[:, odd].toarray() @ b[odd]
+    plain, odd = np.flatnonzero(finite), np.flatnonzero(~finite)
+    result: Dense = _in_parallel(by_rows(a[:, plain]), b[plain]) + a[:, odd].toarray() @ b[odd]
     return result
 
 

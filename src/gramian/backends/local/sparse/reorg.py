@@ -9,7 +9,7 @@ import numpy as np
 
 from gramian.errors import SizeError
 from gramian.ir.op import REGISTRY
-from gramian.ir.sparse import by_rows, is_sparse, settle
+from gramian.ir.sparse import by_rows, densify, is_sparse, settle
 from gramian.ir.values import ListValue
 from gramian.ops.reorg import matrices_of
 from gramian.runtime.backend import Kernel
@@ -49,9 +49,9 @@ def diag(x: Any) -> Any:
     from scipy.sparse import diags_array
 
     rows, cols = x.shape
-    if rows == cols:
-        return x.diagonal().reshape(-1, 1) if rows > 1 else x.toarray()
-    if cols == 1:
+    if rows == cols and rows > 1:
+        return x.diagonal().reshape(-1, 1)
+    if cols == 1 and rows > 1:
         return settle(diags_array(x.toarray()[:, 0], format="csr"))
     return REGISTRY["diag"].kernel(x.toarray())
 
@@ -69,12 +69,42 @@ def roll(x: Any, k: int) -> Any:
     return by_rows(x)[(np.arange(rows) - k) % rows] if rows else x
 
 
+def append(*values: Any) -> Any:
+    """An entry to a list, or columns to a matrix."""
+    kernel = REGISTRY["append"].kernel if isinstance(values[0], ListValue) else bind("cbind", 1)
+    return kernel(*values)
+
+
+def as_matrix(x: Any) -> Any:
+    """A matrix as it is, also out of a list."""
+    if isinstance(x, ListValue) and len(x) == 1:
+        return as_matrix(x.items[0])
+    return x if is_sparse(x) else REGISTRY["as.matrix"].kernel(densify_list(x))
+
+
+def densify_list(x: Any) -> Any:
+    return ListValue([densify(item) for item in x.items], x.names) if isinstance(x, ListValue) else x
+
+
+BINDING: Mapping[str, Kernel] = {
+    "cbind": bind("cbind", 1),
+    "rbind": bind("rbind", 0),
+    "append": append,
+    "as.matrix": as_matrix,
+}
+
+
+def compress(x: Any, bins: Any = None) -> Any:
+    """Without bins the matrix is as compressed as it can be."""
+    return x if bins is None else REGISTRY["compress"].kernel(x.toarray(), densify(bins))
+
+
 KERNELS: Mapping[str, Kernel] = {
+    "compress": compress,
+    "decompress": lambda x: x,
     "t": lambda x: x.T,
     "rev": lambda x: by_rows(x)[::-1],
     "roll": roll,
-    "cbind": bind("cbind", 1),
-    "rbind": bind("rbind", 0),
     "order": order,
     "diag": diag,
     "matrix": matrix,
