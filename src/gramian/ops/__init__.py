@@ -11,6 +11,7 @@ from gramian.ops import (
     elementwise as elementwise,
     fourier as fourier,
     frame as frame,
+    frame_map as frame_map,
     generate as generate,
     index as index,
     io as io,
@@ -26,4 +27,6 @@ from gramian.ops import (
     statistics as statistics,
     table as table,
     text as text,
+    tokenize as tokenize,
+    transform as transform,
 )

@@ -135,8 +135,9 @@ PARAMSERV = define(
     "val_features: matrix = missing, val_labels: matrix = missing, val: string = missing, hyperparams: list = missing, "
     'batchsize: int = 64, k: int = missing, mode: string = "LOCAL", utype: string = "ASP", freq: string = "EPOCH", '
     'scheme: string = "DISJOINT_CONTIGUOUS", modelAvg: boolean = FALSE, nbatches: int = 1, '
-    'num_backup_workers: int = 1, staleness: int = 1, seed: int = missing, checkpointing: string = "NONE", weighting: boolean = FALSE, '
-    'runtime_balancing: string = "NONE", he: boolean = FALSE)',
+    "num_backup_workers: int = 1, staleness: int = 1, seed: int = missing, "
+    'checkpointing: string = "NONE", weighting: boolean = FALSE, runtime_balancing: string = "NONE", '
+    "he: boolean = FALSE)",
     _type,
     by_the_runtime,
     "the model, trained by k workers on parts of the rows: upd gives the gradients of a batch, agg updates the model, "
