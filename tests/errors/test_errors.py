@@ -1,14 +1,14 @@
 """Wrong scripts and exactly what their author reads.
 
-A case is `<topic>/<name>.dml`, with `<name>.err` (what goes to standard error) and, if the script prints something before
-it fails, `<name>.out`. Lines at the top of the script that begin with `#:` direct the run:
+A case is `<topic>/<name>.dml`, with `<name>.err` (what goes to standard error) and, if the script prints something
+before it fails, `<name>.out`. Lines at the top of the script that begin with `#:` direct the run:
 
     #: args -nvargs k=3        script parameters, as on the command line
     #: disk full               every write to a file fails for lack of space
     #: deep                    the script uses up the depth of calls
 
-Cases run in the folder of their script, which messages show as <folder>; this folder is <tests>. GRAMIAN_BLESS=1 writes what was found as the
-expectation.
+Cases run in the folder of their script, which messages show as <folder>; this folder is <tests>. GRAMIAN_BLESS=1 writes
+what was found as the expectation.
 """
 
 from __future__ import annotations

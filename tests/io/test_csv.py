@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from gramian.errors import OperationError
-from gramian.io import files, read_value, write_value
+from gramian.io import chunks, read_value, write_value
 from gramian.ir.values import ListValue
 
 
@@ -117,7 +117,7 @@ def test_hints() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100])
 def test_chunks_do_not_show(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", chunk)
     text = "a,b,c\r\n1,2,3\r\n40,,NaN\r\n7,8,900"
     np.testing.assert_array_equal(read(text, header=True), [[1, 2, 3], [40, 0, np.nan], [7, 8, 900]])
     assert "line 4, column 2: 'x'" in refused(text.replace("8", "x"), header=True).message

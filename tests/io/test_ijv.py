@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from gramian.errors import OperationError
-from gramian.io import files, read_value, write_value
+from gramian.io import chunks, read_value, write_value
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 
 
@@ -44,7 +44,7 @@ CELLS = [[1.0, 0, -2], [0, np.nan, 0]]
 )
 @pytest.mark.parametrize("chunk", [1, 8, 1000])
 def test_cells_in_any_order(text: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", chunk)
     np.testing.assert_array_equal(read(text, rows=2, cols=3), CELLS)
 
 

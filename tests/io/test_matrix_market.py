@@ -67,7 +67,7 @@ def test_sizes_come_from_the_header_and_must_agree() -> None:
         (name,) = option
         with pytest.raises(OperationError, match=f"but {name}={option[name]} is given"):
             read(text, **option)
-    with pytest.raises(OperationError, match="not a frame"):
+    with pytest.raises(OperationError, match="format mm holds matrices, not frames"):
         read(text, data_type="frame")
 
 

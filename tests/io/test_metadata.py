@@ -72,7 +72,7 @@ def test_keys_and_their_forms() -> None:
         ('{"default": [1]}', "the key 'default' of 'x.mtd' must be a number, found [1]"),
         ('{"data_type": "tensor"}', "must be a data type (matrix, frame, scalar, list), found 'tensor'"),
         ('{"value_type": "complex"}', "must be a value type"),
-        ('{"format": "libsvm"}', "format 'libsvm' is not supported yet"),
+        ('{"format": "delta"}', "format 'delta' is not supported"),
         ('{"schema": "STRING,COMPLEX"}', "must be column types"),
         ('{"naStrings": [1]}', "must be a string or a list of strings"),
         ('{"rows": 1, "rows": 2}', "the key 'rows' of 'x.mtd' is given twice"),

@@ -96,10 +96,10 @@ def test_lists_of_texts() -> None:
     ("options", "message"),
     [
         ({"forma": "csv"}, "argument 'forma' of read() is unknown"),
-        ({"format": "cvs"}, "must be a format (text, csv, mm, binary), found 'cvs'"),
-        ({"format": "parquet"}, "format 'parquet' is not supported yet"),
+        ({"format": "cvs"}, "must be a format (text, csv, mm, binary, libsvm, parquet, hdf5, npy, jsonl), found 'cvs'"),
+        ({"format": "delta"}, "format 'delta' is not supported"),
         ({"rows": -1}, "argument 'rows' of read() must be a whole number of at least 0, found -1"),
-        ({"format": "binary", "sep": ";"}, "argument 'sep' of read() is for format csv, not for binary"),
+        ({"format": "binary", "sep": ";"}, "argument 'sep' of read() is for format csv or libsvm, not for binary"),
         ({"format": "csv", "indSep": ";"}, "argument 'indSep' of read() is for format libsvm"),
         ({"format": "csv", "rows_in_block": 10}, "is for format binary"),
         ({"format": "csv", "schema": "STRING"}, "does not apply to a matrix"),

@@ -95,7 +95,7 @@ def test_many_entries_keep_their_order() -> None:
 def test_matrix_market_entries() -> None:
     write_value(ListValue([np.eye(2), 1]), "x", {"format": "mm"})
     np.testing.assert_array_equal(read_value("x", {}).items[0], np.eye(2))
-    with pytest.raises(OperationError, match="a frame cannot be written in format mm"):
+    with pytest.raises(OperationError, match="format mm holds matrices, not frames"):
         write_value(ListValue([Frame.of([["a"]], [STRING])]), "x", {"format": "mm"})
 
 

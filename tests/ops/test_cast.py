@@ -49,14 +49,14 @@ def test_as_scalar() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [np.ones((1, 2)), np.ones((0, 0)), Frame.from_matrix(np.ones((2, 1))), ListValue([np.ones((2, 2))])]
+    "value", [np.ones((1, 2)), np.ones((0, 0)), Frame.from_matrix(np.ones((2, 1)))]
 )
 def test_as_scalar_of_other_sizes(value: Any) -> None:
     with pytest.raises(SizeError, match="needs one cell"):
         call("as.scalar", value)
 
 
-@pytest.mark.parametrize("value", [ListValue([]), ListValue([1, 2]), ListValue([ListValue([1])])])
+@pytest.mark.parametrize("value", [ListValue([]), ListValue([1, 2]), ListValue([ListValue([1])]), ListValue([np.ones((2, 2))])])
 def test_as_scalar_of_other_lists(value: Any) -> None:
     with pytest.raises(OperationError, match=r"as\.scalar"):
         call("as.scalar", value)

@@ -42,6 +42,7 @@ WITHOUT_SAMPLES = {
     "eval": "needs the functions of a running program",
     "evalList": "needs the functions of a running program",
     "exists": "needs the variables of a running program",
+    "paramserv": "needs the functions of a running program",
     "read": "needs a file",
     "readDescription": "needs a file",
     "write": "has no result but a file",
@@ -63,7 +64,7 @@ def having(trait: Trait) -> list[Sample]:
     return [x for x in REPEATABLE if x.op.has(trait)]
 
 
-# ---- records ----------------------------------------------------------------------------------------------------------
+# ---- records ----
 
 
 @each(OPERATORS)
@@ -103,7 +104,7 @@ def test_names(op):
     assert not any(p.required for p in itertools.dropwhile(lambda p: p.required or p.variadic, op.params))
 
 
-# ---- calls ------------------------------------------------------------------------------------------------------------
+# ---- calls ----
 
 
 def _refusal(op: Op, names: list[str | None]) -> str:
@@ -131,7 +132,7 @@ def test_arguments_that_no_operator_has_are_refused():
         REGISTRY["time"].bind([None])
 
 
-# ---- types ------------------------------------------------------------------------------------------------------------
+# ---- types ----
 
 
 @each(SAMPLES)
@@ -154,7 +155,8 @@ def _inferred(op: Op, types: list[Type], otherwise: Any) -> Type:
     try:
         return infer(op, types)
     except OperationError as refused:
-        assert "must be a constant" in refused.message
+        if "must be a constant" not in refused.message:
+            raise
         return full_type(otherwise)
 
 
@@ -169,7 +171,7 @@ def test_outputs_have_names(sample):
     assert len(sample.result()) == len(sample.op.outputs)
 
 
-# ---- memory -----------------------------------------------------------------------------------------------------------
+# ---- memory ----
 
 
 @each(SAMPLES)
@@ -218,7 +220,7 @@ def test_layout_in_memory_does_not_matter(layout):
         assert same(expected, found, 1e-12), sample
 
 
-# ---- scalars ----------------------------------------------------------------------------------------------------------
+# ---- scalars ----
 
 INTS = (0, 1, -1, 2, 3, -7, 2**53 + 1, 2**62, s.INT_MAX, s.INT_MIN)
 DOUBLES = (0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -2.5, 3.0, 1e-320, 1e308, -1e308, 2.0**63, math.nan, math.inf, -math.inf)
@@ -306,7 +308,7 @@ def test_types_of_scalars_follow_from_their_types(op):
                 assert agrees(result, op.infer(*types)), (types, values)
 
 
-# ---- traits -----------------------------------------------------------------------------------------------------------
+# ---- traits ----
 
 
 @each(having(Trait.COMMUTATIVE))
@@ -366,7 +368,7 @@ def test_aggregates_of_one_row_or_column_or_all(sample):
         assert 1 in result.shape
 
 
-# ---- gradients --------------------------------------------------------------------------------------------------------
+# ---- gradients ----
 
 SPREAD = 0.03  # away from the points where functions have corners
 
@@ -460,7 +462,7 @@ def test_gradient_is_tried(op):
     assert any(_differentiable(x) for x in REPEATABLE if x.op is op)
 
 
-# ---- definitions ------------------------------------------------------------------------------------------------------
+# ---- definitions ----
 
 
 @each([x for x in REPEATABLE if x.op.definition])

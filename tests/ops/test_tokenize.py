@@ -11,8 +11,7 @@ from calls import call, infer
 import gramian.ops.tokenize  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import INT64, STRING, Frame
-from gramian.ir.types import STRING as STRING_TYPE
-from gramian.ir.types import frame, scalar
+from gramian.ir.types import STRING as STRING_TYPE, frame, scalar
 
 DOCUMENTS = Frame.of([[7, 8, 9], ["hello world hello", None, "  big  apple"]], [INT64, STRING], ["id", "text"])
 

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from calls import call, infer
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import gramian.ops.transform  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import FP64, INT64, STRING, Frame
 from gramian.ir.sparse import densify
-from gramian.ir.types import STRING as STRING_TYPE
-from gramian.ir.types import frame, matrix, scalar
+from gramian.ir.types import STRING as STRING_TYPE, frame, matrix, scalar
 from gramian.ops.transform import metadata
 
 NAN = math.nan

@@ -11,8 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from calls import call, infer
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import OneHotEncoder
 
@@ -20,8 +19,7 @@ import gramian.ops.transform  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 from gramian.ir.sparse import is_sparse
-from gramian.ir.types import DOUBLE, frame, matrix, results, scalar
-from gramian.ir.types import STRING as STRING_TYPE
+from gramian.ir.types import DOUBLE, STRING as STRING_TYPE, frame, matrix, results, scalar
 from gramian.ops.transform import metadata
 from gramian.ops.transform.udf import functions_called_by
 

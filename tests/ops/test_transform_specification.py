@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from gramian.errors import OperationError, SizeError
 from gramian.ops.transform.lenient_json import _Reader, read_object

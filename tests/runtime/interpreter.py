@@ -19,7 +19,7 @@ from gramian.source import Source
 Variables = dict[str, Any]
 
 
-class Failure(Exception):
+class ScriptFailsError(Exception):
     """The script is wrong in a way that shows when it runs."""
 
 
@@ -95,7 +95,7 @@ class Interpreter:
         else:
             rows, cols = self.region(target.index, whole, v)
             if isinstance(value, np.ndarray) and value.shape != whole[rows, cols].shape:
-                raise Failure("size")
+                raise ScriptFailsError("size")
             whole[rows, cols] = value
         v[target.name] = whole
 
@@ -129,7 +129,7 @@ class Interpreter:
     def position(self, e: tree.Expr, v: Variables, size: int) -> int:
         at = int(self.value(e, v))
         if not 1 <= at <= size:
-            raise Failure("index")
+            raise ScriptFailsError("index")
         return at - 1
 
     def region(self, e: tree.Index, whole: np.ndarray, v: Variables) -> tuple[slice, slice]:
@@ -142,7 +142,7 @@ class Interpreter:
         first = self.position(s.lower, v, size)
         last = first if s.upper is None else self.position(s.upper, v, size)
         if last < first:
-            raise Failure("index")
+            raise ScriptFailsError("index")
         return slice(first, last + 1)
 
     def call(self, e: tree.Call, v: Variables) -> list[Any]:
@@ -213,11 +213,11 @@ def binary(op: str, a: Any, b: Any) -> Any:
         return bool(NUMPY[op](a, b))
     if isinstance(a, int) and isinstance(b, int) and op not in ("/", "^"):
         if op in ("%%", "%/%") and b == 0:
-            raise Failure("zero")
+            raise ScriptFailsError("zero")
         exact = {"+": a + b, "-": a - b, "*": a * b}.get(op)
         result = exact if exact is not None else a // b if op == "%/%" else a % b
         if not -(2**63) <= result < 2**63:
-            raise Failure("overflow")
+            raise ScriptFailsError("overflow")
         return result
     return float(NUMPY[op](np.float64(a), np.float64(b)))
 

@@ -342,7 +342,7 @@ class Writer:
         own = Scope((q,), squares=(m,), fixed=(*s.fixed, i), parallel=True)
         self.statements(own, self.dice.pick((0, 1, 2)), min(depth - 1, 1))
         if into_list:
-            self.line(f"{target}[{i}] = {m}")
+            self.line(f"{target}[{i}] = {self.pick(m, *readable.squares)}")
         else:
             at, j = self.position(readable), self.position(readable)
             self.line(

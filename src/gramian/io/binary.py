@@ -1,7 +1,11 @@
-"""Format binary: NumPy's .npy for a matrix, an Arrow IPC file for a frame. Both keep every bit and read quickly."""
+"""Formats binary and npy: NumPy's .npy for a matrix, SciPy's .npz for a sparse one, an Arrow IPC file for a frame.
+
+All keep every bit and read quickly.
+"""
 
 from __future__ import annotations
 
+import zipfile
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +14,14 @@ import numpy.typing as npt
 from gramian.errors import OperationError
 from gramian.io.files import failing_as, first_bytes, only_file
 from gramian.ir.frame import Frame
+from gramian.ir.sparse import is_sparse, settle
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
 
 Matrix = npt.NDArray[np.float64]
 
-NUMPY, ARROW = b"\x93NUMPY", b"ARROW1"
+NUMPY, ARROW, ZIP = b"\x93NUMPY", b"ARROW1", b"PK\x03\x04"
 
 
 def sizes(path: str, data_type: str) -> tuple[int, int]:
@@ -24,11 +29,13 @@ def sizes(path: str, data_type: str) -> tuple[int, int]:
     if data_type == "frame":
         with _arrow_file(path, mapped=True) as file:
             return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)), len(file.schema)
-    shape = _load(path, mapped=True).shape
+    shape = _sparse_shape(path) if first_bytes(path, 16).startswith(ZIP) else _load(path, mapped=True).shape
     return int(shape[0]), int(shape[1])
 
 
-def read_matrix(plan: ReadPlan) -> Matrix:
+def read_matrix(plan: ReadPlan) -> Any:
+    if first_bytes(plan.path, 16).startswith(ZIP):
+        return _load_sparse(plan.path)
     return np.ascontiguousarray(_load(plan.path, mapped=False), dtype=np.float64)
 
 
@@ -37,8 +44,13 @@ def read_frame(plan: ReadPlan) -> Frame:
         return Frame(file.read_all())
 
 
-def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
+def write_matrix(file: IO[bytes], matrix: Any) -> None:
     """What `np.save` writes. That would hand a file over to C, which does not say why it failed."""
+    if is_sparse(matrix):
+        from scipy.sparse import save_npz
+
+        save_npz(file, matrix, compressed=False)
+        return
     ordered = matrix if matrix.flags.f_contiguous else np.ascontiguousarray(matrix)
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(ordered))
     file.write((ordered.T if ordered.flags.f_contiguous else ordered).data.cast("B"))
@@ -65,6 +77,35 @@ def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
             f"'{path}' holds a {array.ndim}-dimensional array of {array.dtype}, not a matrix of numbers"
         )
     return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _sparse_shape(path: str) -> Any:
+    try:
+        with failing_as("read", path), np.load(only_file(path, "binary"), allow_pickle=False) as members:
+            return members["shape"]
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+        raise _no_sparse_matrix(path, problem) from None
+
+
+def _load_sparse(path: str) -> Any:
+    from scipy.sparse import csc_array, csr_array, load_npz
+
+    try:
+        with failing_as("read", path):
+            matrix = load_npz(only_file(path, "binary"))
+            if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+                raise OperationError(f"'{path}' holds a {matrix.ndim}-dimensional array of {matrix.dtype}")
+            matrix = (csc_array if matrix.format == "csc" else csr_array)(matrix, dtype=np.float64)
+            matrix.check_format(full_check=True)
+            return settle(matrix)
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as problem:
+        raise _no_sparse_matrix(path, problem) from None
+
+
+def _no_sparse_matrix(path: str, problem: Exception) -> OperationError:
+    return OperationError(
+        f"cannot read '{path}' as a sparse matrix: {problem}", "write such files with scipy.sparse.save_npz"
+    )
 
 
 def _arrow_file(path: str, *, mapped: bool) -> Any:

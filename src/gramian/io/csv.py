@@ -1,104 +1,190 @@
 """Format csv: one row a line, fields between separators.
 
-Matrices are read in chunks of whole lines. All fields of a chunk are parsed as one long column, which is fast for any
-number of columns; a chunk that is not clean takes a slower way, which knows all forms of numbers and where they stand.
+Matrices are read in chunks of whole lines, by several threads. Arrow parses a chunk, which is fast; a chunk that is not
+clean takes a slower way, which knows all forms of numbers and where they stand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError
 from gramian.io import numbers
-from gramian.io.files import Chunk, chunks, total_bytes
+from gramian.io.chunks import Chunk, in_order, places
+from gramian.io.files import total_bytes
+from gramian.io.rows import dense_blocks
+from gramian.ir.sparse import LARGEST_ZERO, settle, worth
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
 
 Matrix = npt.NDArray[np.float64]
 
-_BATCH_CELLS = 1 << 18
 _LINE_FEED = 10
+_WIDE = 1000  # columns; from here on Arrow spends more on columns than on cells
+_BLOCK_BYTES = 1 << 20  # what Arrow parses at a time: its buffers stay in the cache
 
 
-def read_matrix(plan: ReadPlan) -> Matrix:
-    """A matrix from a file or a folder of part files.
+def read_matrix(plan: ReadPlan) -> Any:
+    """A matrix from a file or a folder of part files; a very large one of few cells other than zero becomes sparse.
 
     Raises:
         OperationError: a line has another number of fields than the first, or a field is no number.
     """
-    cells: Cells | None = None
-    for chunk in chunks(plan.path, skip_header=plan.header):
-        if cells is None:
-            cells = Cells(plan.cols or _fields_of_first_line(chunk, plan.sep))
-            cells.expect(chunk, total_bytes(plan.path))
-        cells.append(_parse(chunk, cells.cols, plan))
-    if cells is None:
+    rest = places(plan.path, skip_header=plan.header)
+    first = next(rest, None)
+    if first is None:
         raise OperationError(f"'{plan.path}' has no rows" if plan.header else f"'{plan.path}' is empty")
+    text = first.read().text
+    cols = plan.cols or text.partition(b"\n")[0].count(plan.sep.encode()) + 1
+    cells = Cells(cols, text.count(b"\n") * total_bytes(plan.path) // len(text))
+    del text
+    for block in in_order(lambda place: _parse(place.read(), cols, plan), chain([first], rest)):
+        cells.append(block)
     return cells.matrix()
 
 
-def write_matrix(file: IO[bytes], matrix: Matrix, *, header: bool, sep: str, sparse: bool) -> None:
+def write_matrix(file: IO[bytes], matrix: Any, *, header: bool, sep: str, sparse: bool) -> None:
     if header:
         file.write((sep.join(f"C{j}" for j in range(1, matrix.shape[1] + 1)) + "\n").encode())
     for lines in _matrix_lines(matrix, sep, zero="" if sparse else "0"):
         file.write(lines)
 
 
-def _matrix_lines(matrix: Matrix, sep: str, zero: str) -> Iterator[memoryview]:
+def _matrix_lines(matrix: Any, sep: str, zero: str) -> Iterator[memoryview]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows, cols = matrix.shape
-    step = max(1, _BATCH_CELLS // cols)
-    ends = np.zeros((step, cols), np.int8)
+    cols = matrix.shape[1]
+    blocks = dense_blocks(matrix)
+    first = next(blocks)
+    ends = np.zeros(first.shape, np.int8)
     ends[:, -1] = 1
     behind = pc.take(pa.array([sep, "\n"]), pa.array(ends.ravel()))
-    for start in range(0, rows, step):
-        cells = numbers.texts(np.ascontiguousarray(matrix[start : start + step]).ravel(), zero)
-        yield numbers.buffer_of(pc.binary_join_element_wise(cells, behind.slice(0, len(cells)), ""))
+
+    def lines(block: Matrix) -> memoryview:
+        cells = numbers.texts(block.ravel(), zero)
+        return numbers.buffer_of(pc.binary_join_element_wise(cells, behind.slice(0, len(block) * cols), ""))
+
+    return in_order(lines, chain([first], blocks))
 
 
 class Cells:
-    """The cells read so far, row by row, in one array that grows."""
+    """The cells read so far, row by row, in one array that grows, or in sparse blocks if that would be very large."""
 
-    def __init__(self, cols: int) -> None:
+    def __init__(self, cols: int, rows: int) -> None:
         self.cols = cols
-        self._array = np.empty(0)
+        self._expected = (int(rows * 1.01) + 1) * cols
+        self._array: Matrix | None = None
+        self._blocks: list[Any] = []
         self._used = 0
 
-    def expect(self, first: Chunk, bytes: int) -> None:
-        """Make room for a file of so many bytes that goes on as it begins."""
-        rows = first.text.count(b"\n") * bytes / len(first.text)
-        self._array = np.empty((int(rows * 1.01) + 1) * self.cols)
-
     def append(self, cells: Matrix) -> None:
+        """Cells of whole rows."""
+        if self._used == 0 and self._expected >= LARGEST_ZERO and worth(cells.size, int(np.count_nonzero(cells))):
+            self._expected = 0
+        elif self._array is None and not self._blocks:
+            self._array = np.empty(max(self._expected, cells.size))
         end = self._used + cells.size
-        if end > self._array.size:
-            self._array.resize(end + end // 8, refcheck=False)
-        self._array[self._used : end] = cells
+        if self._array is None:
+            from scipy.sparse import csr_array
+
+            self._blocks.append(csr_array(cells.reshape(-1, self.cols)))
+        else:
+            if end > self._array.size:
+                self._array.resize(end + end // 8, refcheck=False)
+            self._array[self._used : end] = cells
         self._used = end
 
-    def matrix(self) -> Matrix:
+    def matrix(self) -> Any:
+        if self._array is None:
+            from scipy.sparse import vstack
+
+            return settle(vstack(self._blocks, format="csr"))
         self._array.resize(self._used, refcheck=False)
         return self._array.reshape(-1, self.cols)
 
 
-def _fields_of_first_line(chunk: Chunk, sep: str) -> int:
-    return chunk.text.partition(b"\n")[0].count(sep.encode()) + 1
-
-
 def _parse(chunk: Chunk, cols: int, plan: ReadPlan) -> Matrix:
     """All cells of a chunk in one vector."""
-    _check_fields(chunk, cols, plan)
-    one_column = chunk.text.replace(plan.sep.encode(), b"\n")
-    count = chunk.text.count(b"\n") * cols
-    cells = _parse_clean(one_column, count, plan)
-    return _parse_any(one_column, chunk, cols, plan) if cells is None else cells
+    cells = _parse_columns(chunk.text, cols, plan) if cols < _WIDE else None
+    if cells is None:
+        _check_fields(chunk, cols, plan)
+        one_column = chunk.text.replace(plan.sep.encode(), b"\n")
+        cells = _parse_column(one_column, chunk.text.count(b"\n") * cols, plan)
+        if cells is None:
+            cells = _parse_any(one_column, chunk, cols, plan)
+    return cells
+
+
+def _parse_columns(text: bytes, cols: int, plan: ReadPlan) -> Matrix | None:
+    """The fast way, if it is certain to be right."""
+    table = _parsed(text, cols, plan.sep, plan)
+    if table is None:
+        return None
+    missing = sum(column.null_count for column in table.columns)
+    # Arrow takes an empty line for one of empty fields.
+    if missing and (not (plan.na_strings or plan.fill) or (cols > 1 and (b"\n\n" in text or text[0] == _LINE_FEED))):
+        return None
+    return _cells(table, missing, text, plan)
+
+
+def _parse_column(text: bytes, count: int, plan: ReadPlan) -> Matrix | None:
+    """The way for many columns: all fields stand in one."""
+    table = _parsed(text, 1, "\x01", plan)
+    if table is None or len(table) != count:
+        return None
+    missing = table.column(0).null_count
+    return None if missing and not (plan.na_strings or plan.fill) else _cells(table, missing, text, plan)
+
+
+def _parsed(text: bytes, cols: int, sep: str, plan: ReadPlan) -> Any:
+    """Arrow's table of a text of fields that are numbers or missing, None if there are others."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if b"\r" in text:
+        return None  # Arrow would begin a new line
+    if any(_is_number(name) for name in plan.na_strings):
+        return None  # with blanks around it, Arrow would take it for the number
+    names = [str(j) for j in range(cols)]
+    try:
+        return csv.read_csv(
+            pa.py_buffer(text),
+            read_options=csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK_BYTES),
+            parse_options=csv.ParseOptions(delimiter=sep, quote_char=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.float64()), null_values=list(plan.na_strings) or [""]
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+
+
+def _cells(table: Any, missing: int, text: bytes, plan: ReadPlan) -> Matrix | None:
+    """The cells of a table, row by row, with what stands for missing ones; None if they may not be what was written."""
+    import pyarrow.compute as pc
+
+    stand_in = np.nan if plan.na_strings else plan.default
+    block = np.empty((table.num_rows, table.num_columns))
+    for j, column in enumerate(table.columns):
+        block[:, j] = (pc.fill_null(column, stand_in) if column.null_count else column).to_numpy()
+    odd = int(np.count_nonzero(~np.isfinite(block))) - (0 if np.isfinite(stand_in) else missing)
+    return block.ravel() if odd == 0 or odd == _named(text, plan) else None
+
+
+def _named(text: bytes, plan: ReadPlan) -> int:
+    """The number of cells that are called NaN or Infinity, exactly so; -1 if that cannot be told."""
+    if any(form in text for form in (b"-NaN", b"+NaN", b"(")):
+        return -1
+    if any(form in name for form in ("NaN", "Infinity") for name in plan.na_strings):
+        return -1
+    return text.count(b"NaN") + text.count(b"Infinity")
 
 
 def _check_fields(chunk: Chunk, cols: int, plan: ReadPlan) -> None:
@@ -130,36 +216,6 @@ def _hint_on_fields(plan: ReadPlan, found: int, line: bytes) -> str | None:
 
 def _sep_text(sep: str) -> str:
     return '"\\t"' if sep == "\t" else f'"{sep}"'
-
-
-def _parse_clean(text: bytes, count: int, plan: ReadPlan) -> Matrix | None:
-    """The fast way, if it is certain to be right."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    if any(_is_number(name) for name in plan.na_strings):
-        return None  # with blanks around it, Arrow would take it for the number
-    try:
-        table = csv.read_csv(
-            pa.py_buffer(text),
-            read_options=csv.ReadOptions(column_names=["v"]),
-            parse_options=csv.ParseOptions(delimiter="\x01", quote_char=False, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(
-                column_types={"v": pa.float64()}, null_values=list(plan.na_strings) or [""]
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
-    column = table.column(0)
-    if len(column) != count:
-        return None
-    cells: Matrix = numbers.to_numpy(column)
-    odd = np.count_nonzero(~np.isfinite(cells))
-    if odd != column.null_count or (odd and not plan.na_strings and not plan.fill):
-        return None  # Arrow also reads nan, inf and the like
-    if odd and not plan.na_strings:
-        return np.where(np.isnan(cells), plan.default, cells)
-    return cells
 
 
 def _is_number(text: str) -> bool:

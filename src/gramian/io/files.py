@@ -1,25 +1,21 @@
-"""Files and folders: finding them, reading them in chunks of whole lines, and replacing them atomically.
+"""Files and folders: finding them, and what the author of a script reads when that fails.
 
 Whoever reads or writes data goes through this module, so that every failure of the file system reaches the author of
-the script as one `OperationError` that names the path, and so that a failed write leaves what was there before.
+the script as one `OperationError` that names the path.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from gramian.errors import OperationError
 
-CHUNK_BYTES = 8 << 20
 BOM = b"\xef\xbb\xbf"
-_HINTS = {
+HINTS = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
     errno.EDQUOT: "your disk quota is used up",
     errno.EACCES: "check the permissions of the file and of its folder",
@@ -30,15 +26,6 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some whole lines of a file, each ended by a line feed. `line` is the number of the first one, from 1."""
-
-    text: bytes
-    line: int
-    path: str
-
-
 @contextmanager
 def failing_as(action: str, path: str) -> Iterator[None]:
     """Turn failures of the file system, and a lack of memory, into an `OperationError` about `path`."""
@@ -46,7 +33,7 @@ def failing_as(action: str, path: str) -> Iterator[None]:
         yield
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise OperationError(f"cannot {action} '{path}': {reason}", _HINTS.get(problem.errno or 0)) from problem
+        raise OperationError(f"cannot {action} '{path}': {reason}", HINTS.get(problem.errno or 0)) from problem
     except MemoryError as problem:
         raise OperationError(f"cannot {action} '{path}': not enough memory") from problem
 
@@ -57,7 +44,7 @@ def check_path(path: str) -> None:
         raise OperationError(f"'{path}' is not the name of a file")
     scheme, found, _ = path.partition("://")
     if found and scheme.isalnum():
-        raise OperationError(f"'{path}' is not a local file", "copy it here first; only local paths are supported")
+        raise OperationError(f"'{path}' is not a local file", "copy it here first; only read() and write() take URLs")
 
 
 def missing_file(path: str) -> OperationError | None:
@@ -118,142 +105,3 @@ def first_bytes(path: str, size: int = 1 << 16) -> bytes:
 
 def total_bytes(path: str) -> int:
     return sum(os.path.getsize(part) for part in part_files(path))
-
-
-def chunks(path: str, *, skip_header: bool = False) -> Iterator[Chunk]:
-    """The lines of a file or of all parts in order.
-
-    A header belongs to the first part. Later parts that repeat it, as some systems write them, lose it too.
-    """
-    header: bytes | None = None
-    for part in part_files(path):
-        for chunk in _file_chunks(part):
-            if skip_header and chunk.line == 1:
-                first, _, rest = chunk.text.partition(b"\n")
-                if header is None or first == header:
-                    header = first
-                    chunk = Chunk(rest, 2, part)
-            if chunk.text:
-                yield chunk
-
-
-def _file_chunks(path: str) -> Iterator[Chunk]:
-    line = 1
-    with failing_as("read", path), open(path, "rb") as file:
-        left = b""
-        while block := file.read(CHUNK_BYTES):
-            end = block.rfind(b"\n") + 1
-            if not end:
-                left += block
-                continue
-            text = _plain_lines(left + block[:end], line)
-            yield Chunk(text, line, path)
-            line += text.count(b"\n")
-            left = block[end:]
-        if left:
-            yield Chunk(_plain_lines(left + b"\n", line), line, path)
-
-
-def _plain_lines(text: bytes, line: int) -> bytes:
-    if line == 1:
-        text = text.removeprefix(BOM)
-    return text.replace(b"\r\n", b"\n") if b"\r" in text else text
-
-
-class Replacement:
-    """Files and folders written under temporary names, which take the place of the old ones all at the end.
-
-    Use as a context manager. If the body fails, even by an interrupt, everything temporary disappears and what was
-    there before stays.
-    """
-
-    def __init__(self) -> None:
-        self._pairs: list[tuple[str, str]] = []
-        self._obsolete: list[str] = []
-
-    def add(self, path: str) -> str:
-        """The temporary name under which to write what is to become `path`."""
-        target = os.path.realpath(path)  # a symbolic link stays, the file it points to is replaced
-        _check_target(path, target)
-        folder = os.path.dirname(target)
-        with failing_as("write", path):
-            os.makedirs(folder, exist_ok=True)
-        temporary = temporary_name(folder)
-        self._pairs.append((temporary, target))
-        return temporary
-
-    def remove(self, path: str) -> None:
-        """Have what is called `path` removed, if there is such a thing."""
-        self._obsolete.append(path)
-
-    def __enter__(self) -> Replacement:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._install()
-        finally:
-            for temporary, _target in self._pairs:
-                delete(temporary)
-
-    def _install(self) -> None:
-        moved: list[tuple[str, str]] = []  # what was there before, and where it is meanwhile
-        undo: list[Callable[[], None]] = []
-        try:
-            for temporary, target in self._pairs:
-                if os.path.isdir(target) or os.path.isdir(temporary):
-                    _move_aside(target, moved, undo)
-            for path in self._obsolete:
-                _move_aside(path, moved, undo)
-            for temporary, target in self._pairs:
-                os.replace(temporary, target)
-        except BaseException:
-            for step in reversed(undo):
-                step()
-            raise
-        for aside, _original in moved:
-            delete(aside)
-
-
-def _move_aside(path: str, moved: list[tuple[str, str]], undo: list[Callable[[], None]]) -> None:
-    """Folders cannot be replaced in one step: they make room, and come back if something fails."""
-    if not os.path.lexists(path):
-        return
-    aside = temporary_name(os.path.dirname(os.path.abspath(path)))
-    os.rename(path, aside)
-    moved.append((aside, path))
-    undo.append(lambda: _move_back(aside, path))
-
-
-def _move_back(aside: str, path: str) -> None:
-    if os.path.lexists(path):
-        delete(path)
-    os.rename(aside, path)
-
-
-def temporary_name(folder: str) -> str:
-    return os.path.join(folder, f".gramian-{secrets.token_hex(8)}.tmp")
-
-
-def delete(path: str) -> None:
-    """Remove a file or a whole folder, if it is there."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
-def _check_target(path: str, target: str) -> None:
-    """Refuse to replace what is no data: devices, protected files, and folders that the user lives in."""
-    if os.path.isdir(target):
-        kept = [os.path.realpath(folder) for folder in (os.getcwd(), os.path.expanduser("~"))]
-        if os.path.ismount(target) or any(os.path.commonpath([folder, target]) == target for folder in kept):
-            raise OperationError(
-                f"cannot write '{path}': this would replace the folder '{target}' and everything in it",
-                "name a file or a new folder",
-            )
-    elif os.path.exists(target) and not os.path.isfile(target):
-        raise OperationError(f"cannot write '{path}': it is neither a file nor a folder")
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        raise OperationError(f"cannot write '{path}': it is write-protected", _HINTS[errno.EACCES])

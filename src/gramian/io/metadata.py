@@ -83,12 +83,12 @@ def _unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def metadata_text(entries: Mapping[str, Any], description: str | None) -> str:
     """The metadata file for data just written; `entries` say what it is, in order, None for what does not apply."""
-    csv_only = ("header", "sep")
+    last = ("header", "sep", "indSep", "dataset")
     about: dict[str, Any] = {
-        **{key: value for key, value in entries.items() if key not in csv_only},
+        **{key: value for key, value in entries.items() if key not in last},
         "description": description,
         "author": _author(),
-        **{key: entries.get(key) for key in csv_only},
+        **{key: entries.get(key) for key in last},
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
     }
     kept = {key: value for key, value in about.items() if value is not None}

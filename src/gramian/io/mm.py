@@ -10,16 +10,15 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gramian.errors import OperationError
 from gramian.io import text
 from gramian.io.files import failing_as, only_file
+from gramian.io.rows import nonzeros
+from gramian.ir.sparse import settle
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
-
-Matrix = npt.NDArray[np.float64]
 
 
 def sizes(path: str) -> tuple[int, int, int]:
@@ -36,19 +35,23 @@ def sizes(path: str) -> tuple[int, int, int]:
     return int(rows), int(cols), int(entries)
 
 
-def read_matrix(plan: ReadPlan) -> Matrix:
+def read_matrix(plan: ReadPlan) -> Any:
     import scipy.io
 
     found = _from_file(plan.path, lambda name: scipy.io.mmread(name, spmatrix=False))
     with failing_as("read", plan.path):
-        return np.ascontiguousarray(found if isinstance(found, np.ndarray) else found.toarray(), dtype=np.float64)
+        if isinstance(found, np.ndarray):
+            return np.ascontiguousarray(found, dtype=np.float64)
+        matrix = found.tocsr().astype(np.float64, copy=False)
+        matrix.eliminate_zeros()
+        return settle(matrix)
 
 
-def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
+def write_matrix(file: IO[bytes], matrix: Any) -> None:
     rows, cols = matrix.shape
-    file.write(f"%%MatrixMarket matrix coordinate real general\n{rows} {cols} {np.count_nonzero(matrix)}\n".encode())
-    for lines in text.matrix_lines(matrix):
-        file.write(lines)
+    header = f"%%MatrixMarket matrix coordinate real general\n{rows} {cols} {nonzeros(matrix)}\n"
+    file.write(header.encode())
+    text.write_matrix(file, matrix)
 
 
 def _from_file(path: str, function: Callable[[str], Any]) -> Any:

@@ -12,8 +12,19 @@ from gramian.ir.frame import COLUMN_TYPES, column_type
 from gramian.ir.values import ListValue
 
 DATA_TYPES = ("matrix", "frame", "scalar", "list")
-FORMATS = ("text", "csv", "mm", "binary")
-UPSTREAM_FORMATS = ("libsvm", "hdf5", "parquet", "jsonl", "compressed", "cog", "delta", "proto")
+# The formats, and the types of data that each can hold besides scalars and lists, which have one form only.
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "text": ("matrix", "frame"),
+    "csv": ("matrix", "frame"),
+    "mm": ("matrix",),
+    "binary": ("matrix", "frame"),
+    "libsvm": ("matrix",),
+    "parquet": ("matrix", "frame"),
+    "hdf5": ("matrix",),
+    "npy": ("matrix",),
+    "jsonl": ("frame",),
+}
+UPSTREAM_FORMATS = ("compressed", "cog", "delta", "proto")
 _VALUE_TYPES = {
     "double": "double",
     "fp64": "double",
@@ -52,9 +63,9 @@ def _format(value: Any) -> str:
     name = _text(value).strip().lower()
     if name in UPSTREAM_FORMATS:
         raise OperationError(
-            f"format '{name}' is not supported yet", f"the formats that gramian knows are {', '.join(FORMATS)}"
+            f"format '{name}' is not supported", f"the formats that gramian knows are {', '.join(FORMATS)}"
         )
-    return _choice(FORMATS, "a format")(name)
+    return _choice(tuple(FORMATS), "a format")(name)
 
 
 def _whole(lowest: int, what: str) -> Callable[[Any], int]:
@@ -126,6 +137,8 @@ class Option:
 
 _SIZE = _whole(0, "a whole number of at least 0")
 _BLOCK = Option(_whole(1, "a whole number of at least 1"), ("binary",), ("matrix",))
+_IND_SEP = Option(_separator, ("libsvm",), ("matrix",), default=":")
+_DATASET = Option(_text, ("hdf5",), ("matrix",))
 
 READ_OPTIONS: Mapping[str, Option] = {
     "data_type": Option(_choice(DATA_TYPES, "a data type"), data_types=()),
@@ -138,12 +151,12 @@ READ_OPTIONS: Mapping[str, Option] = {
     "cols_in_block": _BLOCK,
     "schema": Option(_schema, data_types=("frame",)),
     "header": Option(_boolean, ("csv",), default=False),
-    "sep": Option(_separator, ("csv",), default=","),
+    "sep": Option(_separator, ("csv", "libsvm"), default=","),
     "fill": Option(_boolean, ("csv",), ("matrix",), default=True),
     "default": Option(_number, ("csv",), ("matrix",), default=0.0),
     "naStrings": Option(_strings, ("csv",)),
-    "indSep": Option(_text, ("libsvm",), ("matrix",), default=":"),
-    "dataset": Option(_text, ("hdf5",), ("matrix",)),
+    "indSep": _IND_SEP,
+    "dataset": _DATASET,
 }
 _KEPT = Option(lambda value: value, data_types=())
 # In metadata files, -1 says that a size is not known, and some keys only document the data.
@@ -155,12 +168,14 @@ METADATA_KEYS: Mapping[str, Option] = {
 }
 WRITE_OPTIONS: Mapping[str, Option] = {
     "format": Option(_format, data_types=()),
-    "sep": Option(_separator, ("csv",), default=","),
+    "sep": Option(_separator, ("csv", "libsvm"), default=","),
     "header": Option(_boolean, ("csv",), default=False),
     "sparse": Option(_boolean, ("csv",), ("matrix",), default=False),
     "description": Option(_text, data_types=()),
     "rows_in_block": _BLOCK,
     "cols_in_block": _BLOCK,
+    "indSep": _IND_SEP,
+    "dataset": _DATASET,
 }
 _ALIASES = {"na.strings": "naStrings"}
 
@@ -191,6 +206,10 @@ def _list_of(known: Mapping[str, Option]) -> str:
     return f"the known names are {', '.join(known)}"
 
 
+def _plural(data_type: str) -> str:
+    return {"matrix": "matrices", "frame": "frames"}[data_type]
+
+
 def shown(value: Any) -> str:
     """A value in messages, as a script would write it."""
     match value:
@@ -207,7 +226,17 @@ def shown(value: Any) -> str:
 def check_applicable(
     function: str, given: Mapping[str, Any], known: Mapping[str, Option], data_type: str, format: str
 ) -> None:
-    """Refuse options that mean nothing for this kind of data and format, unless they state what holds anyway."""
+    """Refuse options that mean nothing for this kind of data and format, unless they state what holds anyway, and
+    formats that cannot hold this kind of data.
+    """
+    if data_type in ("matrix", "frame") and data_type not in FORMATS[format]:
+        fit = " or ".join(name for name, types in FORMATS.items() if data_type in types)
+        raise OperationError(
+            f"format {format} holds {_plural(FORMATS[format][0])}, not {_plural(data_type)}",
+            f"{_plural(data_type)} have format {fit}",
+        )
+    if format == "libsvm" and given.get("sep", ",") == given.get("indSep", ":"):
+        raise OperationError(f"arguments 'sep' and 'indSep' of {function}() must differ")
     for name, value in given.items():
         option = known[name]
         if option.default is not None and value == option.default:

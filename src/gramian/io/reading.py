@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import OperationError
-from gramian.io import binary, csv, csv_frame, mm, text
+from gramian.io import binary, csv, csv_frame, hdf5, jsonl, libsvm, mm, parquet, remote, text
 from gramian.io.files import failing_as, part_files
 from gramian.io.plan import ReadPlan, resolve
+from gramian.io.rows import nonzeros
 from gramian.ir.scalar import INT_MAX, INT_MIN, as_double
 from gramian.ir.types import ScalarValue
 from gramian.ir.values import ListValue
@@ -23,19 +22,28 @@ _READERS: Mapping[tuple[str, str], Callable[[ReadPlan], Any]] = {
     ("matrix", "text"): text.read_matrix,
     ("matrix", "mm"): mm.read_matrix,
     ("matrix", "binary"): binary.read_matrix,
+    ("matrix", "npy"): binary.read_matrix,
+    ("matrix", "libsvm"): libsvm.read_matrix,
+    ("matrix", "parquet"): parquet.read_matrix,
+    ("matrix", "hdf5"): hdf5.read_matrix,
     ("frame", "csv"): csv_frame.read_frame,
     ("frame", "text"): text.read_frame,
     ("frame", "binary"): binary.read_frame,
+    ("frame", "parquet"): parquet.read_frame,
+    ("frame", "jsonl"): jsonl.read_frame,
 }
 
 
 def read_value(path: str, options: Mapping[str, Any]) -> Any:
-    """The value of a file, by the options of a read statement.
+    """The value of a file or URL, by the options of a read statement.
 
     Raises:
         OperationError: the file is missing, or is not what the options and its metadata say.
     """
-    return read(resolve(path, options))
+    if remote.is_url(path):
+        with remote.fetched(path) as copy:
+            return read_value(copy, options)
+    return read(resolve(remote.local(path), options))
 
 
 def read(plan: ReadPlan) -> Any:
@@ -62,9 +70,9 @@ def _check_size(plan: ReadPlan, value: Any) -> None:
                 f"'{plan.path}' holds a {rows}x{cols} {plan.data_type}, but {name}={expected} is given",
                 "correct the sizes in the read statement or in the metadata file",
             )
-    if plan.nnz is not None and plan.nnz != np.count_nonzero(value):
+    if plan.nnz is not None and plan.nnz != nonzeros(value):
         raise OperationError(
-            f"'{plan.path}' holds {np.count_nonzero(value)} values other than zero, but nnz={plan.nnz} is given"
+            f"'{plan.path}' holds {nonzeros(value)} values other than zero, but nnz={plan.nnz} is given"
         )
 
 

@@ -12,35 +12,65 @@ import numpy.typing as npt
 
 from gramian.errors import OperationError
 from gramian.io import numbers
+from gramian.io.chunks import Chunk, in_order, places
 from gramian.io.csv_frame import texts, typed
-from gramian.io.files import Chunk, chunks, failing_as
+from gramian.io.files import total_bytes
+from gramian.io.rows import stored_blocks
 from gramian.ir.frame import STRING, Frame
+from gramian.ir.sparse import SMALLEST, compact, settle
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
 
 Matrix = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+Indices = npt.NDArray[Any]
 
 _CELL = r"^\s*(?P<i>[0-9]+)\s+(?P<j>[0-9]+)\s+(?P<v>\S+)\s*$"
 _FRAME_CELL = r"(?s)^\s*(?P<i>[0-9]+)[ \t]+(?P<j>[0-9]+)[ \t]?(?P<v>.*)$"
-_BATCH_CELLS = 1 << 18
 
 
-def read_matrix(plan: ReadPlan) -> Matrix:
-    """A matrix of the size in the plan; of a cell that occurs twice the later value counts.
+def read_matrix(plan: ReadPlan) -> Any:
+    """A matrix of the size in the plan, sparse if that suits it; of a cell that occurs twice the later value counts.
 
     Raises:
         OperationError: a line is not a cell, or lies outside of the matrix.
     """
     rows, cols = plan.rows or 0, plan.cols or 0
-    with failing_as("read", plan.path):
-        matrix = _room(plan, rows, cols)
-    for chunk in chunks(plan.path):
-        at, i, j, values = _parse_clean(chunk) or _parse_any(chunk)
-        _check_inside(plan, chunk, at, i, j)
-        matrix[i - 1, j - 1] = values
-    return matrix
+    found = in_order(lambda place: _cells_in(plan, place.read()), places(plan.path))
+    # A line is longer than a stored cell: a file of at least half the matrix's size has many cells for certain.
+    if rows * cols < SMALLEST or rows * cols * 4 <= total_bytes(plan.path):
+        matrix = np.zeros((rows, cols))
+        for i, j, values in found:
+            matrix[i, j] = values
+        return compact(matrix)
+    try:
+        return _sparse(rows, cols, list(found))
+    except ValueError:  # SciPy's answer to sizes beyond the address space
+        raise OperationError(f"cannot read '{plan.path}': a {rows}x{cols} matrix does not fit into memory") from None
+
+
+def _cells_in(plan: ReadPlan, chunk: Chunk) -> tuple[Indices, Indices, Matrix]:
+    """Rows and columns, both from 0, and values."""
+    at, i, j, values = _parse_clean(chunk) or _parse_any(chunk)
+    _check_inside(plan, chunk, at, i, j)
+    narrow = np.int32 if max(plan.rows or 0, plan.cols or 0) < 1 << 31 else np.int64
+    return (i - 1).astype(narrow), (j - 1).astype(narrow), values
+
+
+def _sparse(rows: int, cols: int, found: list[tuple[Indices, Indices, Matrix]]) -> Any:
+    from scipy.sparse import coo_array
+
+    empty = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0)
+    i, j, values = (np.concatenate(parts) for parts in zip(empty, *found, strict=True))
+    found.clear()
+    matrix = coo_array((values, (i, j)), shape=(rows, cols)).tocsr()
+    if matrix.nnz < len(values):  # it has added up the cells that occur twice
+        order = np.lexsort((np.arange(len(values)), j, i))
+        i, j, values = i[order], j[order], values[order]
+        last = np.append((i[1:] != i[:-1]) | (j[1:] != j[:-1]), True)
+        matrix = coo_array((values[last], (i[last], j[last])), shape=(rows, cols)).tocsr()
+    matrix.eliminate_zeros()
+    return settle(matrix)
 
 
 def read_frame(plan: ReadPlan) -> Frame:
@@ -48,14 +78,15 @@ def read_frame(plan: ReadPlan) -> Frame:
 
     rows, cols = plan.rows or 0, plan.cols or 0
     cells = np.full((rows, cols), None, dtype=object)
-    for chunk in chunks(plan.path):
+    for place in places(plan.path):
+        chunk = place.read()
         at, i, j, values = _cells(chunk, _FRAME_CELL)
         _check_inside(plan, chunk, at, i, j)
         cells[i - 1, j - 1] = numbers.to_numpy(values)
     return typed(Frame.of([pa.array(column, pa.string()) for column in cells.T], [STRING] * cols), plan)
 
 
-def write_matrix(file: IO[bytes], matrix: Matrix) -> None:
+def write_matrix(file: IO[bytes], matrix: Any) -> None:
     for lines in matrix_lines(matrix):
         file.write(lines)
 
@@ -81,17 +112,19 @@ def write_frame(file: IO[bytes], frame: Frame) -> None:
         file.write(numbers.buffer_of(pc.binary_join_element_wise(lines, "", "\n")))
 
 
-def matrix_lines(matrix: Matrix) -> Iterator[memoryview]:
+def matrix_lines(matrix: Any) -> Iterator[memoryview]:
     """The cells other than zero, row by row."""
-    import pyarrow.compute as pc
 
-    step = max(1, _BATCH_CELLS // matrix.shape[1])
-    for start in range(0, matrix.shape[0], step):
-        block = matrix[start : start + step]
-        i, j = np.nonzero(block)
-        values = numbers.texts(block[i, j])
-        lines = pc.binary_join_element_wise(_counted(i + (start + 1)), _counted(j + 1), values, " ")
-        yield numbers.buffer_of(pc.binary_join_element_wise(lines, "", "\n"))
+    def lines(part: tuple[int, Any]) -> memoryview:
+        import pyarrow.compute as pc
+
+        start, block = part
+        rows = np.arange(start + 1, start + 1 + block.shape[0])
+        i, j = np.repeat(rows, np.diff(block.indptr)), block.indices.astype(np.int64) + 1
+        cells = pc.binary_join_element_wise(_counted(i), _counted(j), numbers.texts(block.data), " ")
+        return numbers.buffer_of(pc.binary_join_element_wise(cells, "", "\n"))
+
+    return in_order(lines, stored_blocks(matrix))
 
 
 def _counted(indices: Any) -> Any:
@@ -99,13 +132,6 @@ def _counted(indices: Any) -> Any:
     import pyarrow.compute as pc
 
     return pc.cast(pa.array(indices), pa.string())
-
-
-def _room(plan: ReadPlan, rows: int, cols: int) -> Matrix:
-    try:
-        return np.zeros((rows, cols))
-    except ValueError:  # NumPy's answer to sizes beyond the address space
-        raise OperationError(f"cannot read '{plan.path}': a {rows}x{cols} matrix does not fit into memory") from None
 
 
 def _parse_clean(chunk: Chunk) -> tuple[Indices, Indices, Indices, Matrix] | None:

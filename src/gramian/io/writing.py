@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from gramian.errors import OperationError
-from gramian.io import binary, csv, csv_frame, mm, text
-from gramian.io.files import Replacement, check_path, failing_as
+from gramian.io import binary, csv, csv_frame, hdf5, jsonl, libsvm, mm, parquet, remote, text
+from gramian.io.files import check_path, failing_as
 from gramian.io.metadata import metadata_path, metadata_text
 from gramian.io.options import WRITE_OPTIONS, check_applicable, convert
+from gramian.io.replacement import Replacement
+from gramian.io.rows import nonzeros
 from gramian.ir import scalar
 from gramian.ir.frame import Frame
+from gramian.ir.sparse import is_sparse
 from gramian.ir.types import value_type_of
 from gramian.ir.values import ListValue
 
@@ -22,12 +25,20 @@ _BLOCK = 1000
 
 
 def write_value(value: Any, path: str, options: Mapping[str, Any]) -> None:
-    """Write a matrix, frame, scalar or list under a name, in place of whatever has that name.
+    """Write a matrix, frame, scalar or list under a name or URL, in place of whatever has that name.
 
     Raises:
         OperationError: an option is unknown or does not apply, the value cannot be written in this format, or the file
             system refuses. What was there before is then still there.
     """
+    if remote.is_url(path):
+        with remote.uploaded(path) as copy:
+            _replace(value, copy, options)
+    else:
+        _replace(value, remote.local(path), options)
+
+
+def _replace(value: Any, path: str, options: Mapping[str, Any]) -> None:
     check_path(path)
     given = convert(options.items(), WRITE_OPTIONS, lambda name: f"argument '{name}' of write()")
     _check(value, path, given)
@@ -48,7 +59,7 @@ def data_type_of(value: Any) -> str:
         case ListValue():
             return "list"
         case _:
-            return "scalar"
+            return "matrix" if is_sparse(value) else "scalar"
 
 
 def check_options(data_type: str, format: str, given: Mapping[str, Any]) -> None:
@@ -56,8 +67,6 @@ def check_options(data_type: str, format: str, given: Mapping[str, Any]) -> None
     if data_type == "list":
         return
     check_applicable("write", given, WRITE_OPTIONS, data_type, format)
-    if (data_type, format) == ("frame", "mm"):
-        raise OperationError("a frame cannot be written in format mm", 'use format="csv" or format="binary"')
     if format == "mm" and "description" in given:
         raise OperationError("argument 'description' of write() does not apply to format mm, which has no metadata")
 
@@ -104,22 +113,16 @@ def _write(value: Any, target: str, given: Mapping[str, Any]) -> str | None:
         case Frame():
             return _write_frame(value, target, given)
         case _:
-            return _write_scalar(value, target, given)
+            return (_write_matrix if is_sparse(value) else _write_scalar)(value, target, given)
 
 
 def _write_matrix(matrix: Any, target: str, given: Mapping[str, Any]) -> str | None:
     format = given.get("format", "text")
-    header, sep = given.get("header", False), given.get("sep", ",")
-    with open(target, "xb") as file:
-        match format:
-            case "csv":
-                csv.write_matrix(file, matrix, header=header, sep=sep, sparse=given.get("sparse", False))
-            case "binary":
-                binary.write_matrix(file, matrix)
-            case "mm":
-                mm.write_matrix(file, matrix)
-            case _:
-                text.write_matrix(file, matrix)
+    if format == "hdf5":
+        hdf5.write_matrix(target, matrix, given.get("dataset"))
+    else:
+        with open(target, "xb") as file:
+            _fill(file, matrix, format, given)
     if format == "mm":
         return None
     entries = {
@@ -128,25 +131,46 @@ def _write_matrix(matrix: Any, target: str, given: Mapping[str, Any]) -> str | N
         **_sizes(matrix.shape),
         "rows_in_block": given.get("rows_in_block", _BLOCK) if format == "binary" else None,
         "cols_in_block": given.get("cols_in_block", _BLOCK) if format == "binary" else None,
-        "nnz": int(np.count_nonzero(matrix)),
-        **_form(format, header, sep),
+        "nnz": nonzeros(matrix),
+        **_form(format, given),
     }
     return metadata_text(entries, given.get("description"))
 
 
+def _fill(file: IO[bytes], matrix: Any, format: str, given: Mapping[str, Any]) -> None:
+    sep = given.get("sep", ",")
+    match format:
+        case "csv":
+            sparse = given.get("sparse", False)
+            csv.write_matrix(file, matrix, header=given.get("header", False), sep=sep, sparse=sparse)
+        case "libsvm":
+            libsvm.write_matrix(file, matrix, sep=sep, ind_sep=given.get("indSep", ":"))
+        case "binary" | "npy":
+            binary.write_matrix(file, matrix)
+        case "parquet":
+            parquet.write_matrix(file, matrix)
+        case "mm":
+            mm.write_matrix(file, matrix)
+        case _:
+            text.write_matrix(file, matrix)
+
+
 def _write_frame(frame: Frame, target: str, given: Mapping[str, Any]) -> str:
     format = given.get("format", "text")
-    header, sep = given.get("header", False), given.get("sep", ",")
     with open(target, "xb") as file:
         match format:
             case "csv":
-                csv_frame.write_frame(file, frame, header=header, sep=sep)
+                csv_frame.write_frame(file, frame, header=given.get("header", False), sep=given.get("sep", ","))
             case "binary":
                 binary.write_frame(file, frame)
+            case "parquet":
+                parquet.write_frame(file, frame)
+            case "jsonl":
+                jsonl.write_frame(file, frame)
             case _:
                 text.write_frame(file, frame)
     schema = "".join(f"{kind}," for kind in frame.types)
-    entries = {"data_type": "frame", "schema": schema, **_sizes(frame.shape), **_form(format, header, sep)}
+    entries = {"data_type": "frame", "schema": schema, **_sizes(frame.shape), **_form(format, given)}
     return metadata_text(entries, given.get("description"))
 
 
@@ -173,8 +197,15 @@ def _sizes(shape: tuple[int, int]) -> dict[str, int]:
     return {"rows": shape[0], "cols": shape[1]}
 
 
-def _form(format: str, header: bool, sep: str) -> dict[str, Any]:
-    return {"format": format, **({"header": header, "sep": sep} if format == "csv" else {})}
+def _form(format: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What one has to know to read the format."""
+    defaults = {
+        "csv": {"header": False, "sep": ","},
+        "libsvm": {"sep": ",", "indSep": ":"},
+        "hdf5": {"dataset": hdf5.DATASET},
+    }
+    own = {name: given.get(name, default) for name, default in defaults.get(format, {}).items()}
+    return {"format": format, **own}
 
 
 def _write_text(path: str, text: str) -> None:

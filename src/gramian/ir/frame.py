@@ -59,8 +59,9 @@ class Frame:
 
     def __init__(self, table: Any) -> None:
         """A frame of any Arrow table: its columns get the nearest of the four types."""
-        columns = [_standard(column) for column in table.columns]
-        if any(new is not old for new, old in zip(columns, table.columns, strict=True)):
+        given = table.columns
+        columns = [_standard(column) for column in given]
+        if any(new is not old for new, old in zip(columns, given, strict=True)):
             table = _arrow().table(columns, names=table.column_names)
         self.table = table
         self.types = tuple(_type_of(column) for column in columns)

@@ -54,6 +54,7 @@ class Trait(Enum):
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together
     AGGREGATE = "aggregate"  # combines cells into fewer cells
     OVERFLOWS = "overflows"  # an int result of int scalars may leave the range of 64 bits
+    CALLS = "calls"  # may call functions of the program by names that it gets when it runs
     EXTERNAL = "external"  # the type depends on what a file says, not on the arguments alone
     SHARES = "shares"  # the result may share memory with the first argument
 
@@ -145,6 +146,11 @@ class Op:
     internal: bool = False  # written by the compiler, not callable by name in scripts
 
     @property
+    def calls_by_name(self) -> bool:
+        """May it call functions that only the run time knows?"""
+        return bool(self.functions) or self.has(Trait.CALLS)
+
+    @property
     def signature(self) -> str:
         return f"{self.name}({', '.join(map(str, self.params))})"
 
@@ -195,9 +201,7 @@ class Op:
     def _bind_name(self, name: str, at: int, slots: list[int | None], rest: list[int | None]) -> None:
         known = [p.name for p in self.params]
         if name not in known:
-            hint = did_you_mean(name, known) or (
-                f"usage: {self.usage}" if len(known) <= 8 else f"its arguments are {', '.join(known)}"
-            )
+            hint = did_you_mean(name, known) or f"usage: {self.usage}"
             raise ArgumentError(f"{self.name}() has no argument '{name}'", hint, at)
         index = known.index(name)
         if self.params[index].variadic:

@@ -100,6 +100,15 @@ def _name_in_text(span: Span) -> tuple[str, Span | None]:
     return target[1], Span(span.source, start, start + len(target[1]))
 
 
+def inlined_calls(place: Span | None) -> list[Note]:
+    """Where the function was called that code at this place was inlined from, innermost first."""
+    calls: list[Note] = []
+    while place is not None and place.caller is not None:
+        title, place = place.caller
+        calls.append((f"in {title}(), called at", place))
+    return calls
+
+
 def guilty_place(node_args: tuple[Node, ...], op: Op, spans: Spans, call: Span, message: str) -> Span:
     """The argument or index that a message names, if its place in the call is known; else the call."""
     named = _ARGUMENT.search(message) or _INDEX.search(message)

@@ -44,8 +44,10 @@ def _class(piece: str, inside: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def replacement(template: str) -> Callable[[re.Match[str]], str]:
+def replacement(template: str) -> str | Callable[[re.Match[str]], str]:
     """What replaces a match: text with groups as `$1` or `${name}`; a backslash takes the next character as it is."""
+    if "\\" not in template and "$" not in template:
+        return template
     parts = re.findall(r"\\(.)|\$(\d)|\$\{(\w+)\}|([^\\$]+|[\\$])", template, re.DOTALL)
 
     def filled(match: re.Match[str]) -> str:

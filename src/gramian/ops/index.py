@@ -9,11 +9,10 @@ import numpy as np
 from gramian.errors import OperationError, SizeError
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.scalar import as_int_argument, describe
-from gramian.ir.types import DOUBLE, LIST, MISSING, Kind, Type, matrix, scalar
 from gramian.ir.sparse import by_rows, densify, is_sparse
+from gramian.ir.types import DOUBLE, LIST, MISSING, Kind, Type, matrix, scalar
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix
-
 
 AXES = ("row", "column")
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gramian.errors import OperationError, SizeError
-from gramian.io import missing_file, read_metadata, read_value, resolve, write_value
+from gramian.io import missing_file, read_metadata, read_value, remote, resolve, write_value
 from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
+from gramian.io.plan import joined
 from gramian.io.writing import check_options
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import (
@@ -55,6 +56,8 @@ _WRITE = (
     ("description", "string"),
     ("rows_in_block", "int"),
     ("cols_in_block", "int"),
+    ("indSep", "string"),
+    ("dataset", "string"),
 )
 _MM_TYPES = tuple(type_of("mm") if name == "format" else MISSING for name, _ in _READ)
 _VALUE_TYPES: Mapping[str, ValueType] = {"double": DOUBLE, "int": INT, "boolean": BOOLEAN, "string": STRING}
@@ -92,29 +95,48 @@ def infer_read(path: Type, *types: Type) -> Type:
         raise OperationError("argument 'data_type' of read() must be a constant", 'write it out, as in "frame"')
     # Metadata that is read when the script runs may still name another value type than double.
     data_type, value_type = given.get("data_type", "matrix"), given.get("value_type", "unknown")
-    return _type_of(data_type, value_type, given.get("rows"), given.get("cols"))
+    return _type_of(data_type, value_type, given.get("rows"), _columns(given))
 
 
 def type_from_file(path: str, types: tuple[Type, ...]) -> Type:
     """The type of what is in a file, by its metadata and by what it looks like; `types` are those of the options.
 
-    Only for files that the script itself does not write before: that is for the compiler to know.
+    Only for files that the script itself does not write before: that is for the compiler to know. Of a URL, only the
+    metadata file is looked at.
 
     Raises:
         OperationError: there is no such file, or its metadata do not agree with the options.
     """
     types = types or _MM_TYPES  # readMM
+    known, complete = _known(_READ, types)
+    if remote.is_url(path):
+        with remote.fetched(path, only_metadata=True) as copy:
+            return _type_by_metadata(copy, known)
+    path = remote.local(path)
     if problem := missing_file(path):
         raise problem
-    known, complete = _known(_READ, types)
     if complete:
         plan = resolve(path, known)
         return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
+    return _type_by_metadata(path, known)
+
+
+def _type_by_metadata(path: str, known: Mapping[str, Any]) -> Type:
+    given = convert(known.items(), READ_OPTIONS, lambda name: f"argument '{name}' of read()")
     metadata = read_metadata(path)
-    given = {**(metadata.options if metadata else {}), **known}
-    return _type_of(
-        given.get("data_type", "matrix"), given.get("value_type", "unknown"), given.get("rows"), given.get("cols")
-    )
+    found = joined(given, metadata)
+    cols = found.get("cols") if metadata and "cols" in metadata.options else _columns(given)
+    return _type_of(found.get("data_type", "matrix"), found.get("value_type", "unknown"), found.get("rows"), cols)
+
+
+def _columns(given: Mapping[str, Any]) -> int | None:
+    """The columns of what a read statement gives. In format libsvm the label adds one to those that it names."""
+    cols: int | None = given.get("cols")
+    if cols is None or given.get("data_type") == "frame":
+        return cols
+    if "format" not in given:
+        return None
+    return cols + 1 if given["format"] == "libsvm" else cols
 
 
 def _type_of(data_type: str, value_type: str, rows: int | None, cols: int | None) -> Type:

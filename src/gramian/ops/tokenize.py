@@ -12,8 +12,7 @@ from gramian.errors import OperationError, SizeError, did_you_mean
 from gramian.ir.frame import INT64, STRING, Frame
 from gramian.ir.op import define
 from gramian.ir.scalar import text as scalar_text
-from gramian.ir.types import Type
-from gramian.ir.types import frame as frame_type
+from gramian.ir.types import Type, frame as frame_type
 from gramian.ops.transform.hashing import bucket_numbers, text_hashes
 from gramian.ops.transform.lenient_json import read_object, shown
 from gramian.ops.transform.specification import flag, known_keys, whole

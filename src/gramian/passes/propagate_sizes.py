@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gramian.errors import Diagnostic, OperationError, ScriptError, SizeError
 from gramian.ir.node import CALL, Node, call, transform, var, walk
-from gramian.ir.origins import guilty_place, operand_notes
+from gramian.ir.origins import guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import (
     Assign,
     Block,
@@ -68,7 +68,7 @@ class Analysis:
 
     def functions(self) -> tuple[dict[str, Function], dict[str, tuple[Type, ...]]]:
         """All functions with what their calls tell of their parameters, callers before callees where that is possible."""
-        if any(n.op.functions for f in self.program.all_functions for n in nodes(f.body)):
+        if any(n.op.calls_by_name for f in self.program.all_functions for n in nodes(f.body)):
             for name in self.program.callable.values():
                 if name in self.program.functions:
                     self._learn(name, tuple(p.type for p in self.program.functions[name].params))
@@ -91,9 +91,7 @@ class Analysis:
 
     def _learn(self, name: str, types: tuple[Type, ...]) -> None:
         before = self.arguments.get(name)
-        # A function that calls itself with changing values would otherwise be analysed again and again.
-        plain = tuple(t.without_value() for t in types) if before is not None else types
-        self.arguments[name] = types if before is None else tuple(map(join, before, plain))
+        self.arguments[name] = types if before is None else tuple(map(join, before, types))
 
     def function(self, f: Function, given: Mapping[str, Type], *, certain: bool) -> tuple[Function, tuple[Type, ...]]:
         env = dict(given)
@@ -154,6 +152,7 @@ class Analysis:
                 if isinstance(error, SizeError) and span is not None:
                     place = guilty_place(node.args, node.op, item.spans, span, error.message)
                     notes = operand_notes(node, item, self.program.main, lambda n: memo.get(n, n).type.describe())
+                    notes += tuple(inlined_calls(span))
                     self.errors.append(Diagnostic(error.message, place, error.hint, notes))
                 transform(node, retype, memo, lenient=True)
         return memo[root]

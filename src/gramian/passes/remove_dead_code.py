@@ -94,7 +94,7 @@ def _remove_uncalled(program: Program) -> Program:
     while todo:
         for node in nodes(todo.pop().body):
             names = [node.attrs[0]] if node.op is CALL else []
-            if node.op.functions:
+            if node.op.calls_by_name:
                 names = list(program.callable.values())
             for name in names:
                 if name not in reached:

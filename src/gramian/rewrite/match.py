@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from gramian.ir.node import ABSENT, Node, absent, build, literal, literal_value
 from gramian.ir.op import Trait
-from gramian.ir.types import DOUBLE, INT, NUMBER, Kind
+from gramian.ir.types import DOUBLE, INT, NUMBER, Kind, Type, ValueType
 from gramian.lang import tree
 from gramian.rewrite.rule import AnyMatrix, AnyScalar, Apply, Constant, Pattern, Rule
 
@@ -53,8 +53,16 @@ def match(p: Pattern, node: Node, bound: Bindings) -> Iterator[Bindings]:
         case Apply(op=op, args=args):
             if node.op is op and len(node.args) == len(args):
                 yield from _match_all(args, node.args, bound)
-                if op.has(Trait.COMMUTATIVE) and len(args) == 2:
+                if op.has(Trait.COMMUTATIVE) and len(args) == 2 and _may_swap(node.args[0].type, node.args[1].type):
                     yield from _match_all(args, node.args[::-1], bound)
+
+
+def _may_swap(a: Type, b: Type) -> bool:
+    """A 1x1 matrix may stand on the right of any matrix, but not on the left, so it has to stay on its side."""
+    if not (a.is_matrix and b.is_matrix):
+        return True
+    equal = (a.rows, a.cols) == (b.rows, b.cols) and None not in (a.rows, a.cols)
+    return equal or all(any(size not in (None, 1) for size in (x.rows, x.cols)) for x in (a, b))
 
 
 def _like(value: object) -> tuple[type, ...]:
@@ -82,7 +90,7 @@ def make(p: Pattern, bound: Bindings) -> Node:
 
 
 def holds(guard: tree.Expr, bound: Bindings) -> bool | None:
-    """The guard's answer: yes, no, or not known."""
+    """The guard's answer: yes, no, or not known. `check_guard` has seen to it that it is one."""
     match guard:
         case tree.Binary(op="&", left=left, right=right):
             answers = (holds(left, bound), holds(right, bound))
@@ -96,10 +104,14 @@ def holds(guard: tree.Expr, bound: Bindings) -> bool | None:
         case tree.Binary(op=op, left=left, right=right):
             return _compare(op, _number(left, bound), _number(right, bound))
         case tree.Call(function="isInt", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return bound[name].type.value_type is INT
+            return _has_value_type(bound[name].type, INT)
         case tree.Call(function="isDouble", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return bound[name].type.value_type is DOUBLE
+            return _has_value_type(bound[name].type, DOUBLE)
     raise ValueError(f"not a guard: {guard}")
+
+
+def _has_value_type(type: Type, wanted: ValueType) -> bool | None:
+    return None if type.value_type is NUMBER else type.value_type is wanted
 
 
 def _compare(op: str, a: float | None, b: float | None) -> bool | None:
@@ -112,6 +124,9 @@ def _number(e: tree.Expr, bound: Bindings) -> float | None:
     match e:
         case tree.Literal(value=int(value) | float(value)):
             return value
+        case tree.Unary(op="-", operand=operand):
+            number = _number(operand, bound)
+            return None if number is None else -number
         case tree.Name(name=name) if bound[name].type.kind is Kind.SCALAR:
             known = bound[name].type.value
             return known if isinstance(known, int | float) and not isinstance(known, bool) else None

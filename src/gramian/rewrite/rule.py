@@ -1,25 +1,28 @@
 """Rules as lines of DML, such as `rowSums(s * X) -> s * rowSums(X)` or `X ^ 1 -> X`.
 
-In a rule an upper-case name stands for any matrix, a lower-case name for any numeric scalar, and a number for that number.
-A name that comes up twice stands for the same value. After `if` come guards, joined by `&`: comparisons of `nrow(X)`,
-`ncol(X)` and numbers, or `isInt(s)`, `isDouble(s)`. A guard that cannot be decided is no yes.
+In a rule an upper-case name stands for any matrix, a lower-case name for any numeric scalar, and a number for that
+number. A name that comes up twice stands for the same value. After `if` come guards, joined by `&`: comparisons of
+`nrow(X)`, `ncol(X)` and numbers, or `isInt(s)`, `isDouble(s)`. A guard that cannot be decided is no yes.
 
-A rule may end with tags in brackets that say what it changes: `[rounding]` the last digits, `[nan]` the treatment of NaN and
-infinity where one operand is zero. Rules never change types.
+A rule may end with tags in brackets that say what it changes: `[rounding]` the last digits, `[nan]` the treatment of
+NaN and infinity where one operand is zero. Rules never change types, and what fails before must fail afterwards.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gramian.errors import Diagnostic, OperationError, ScriptError
+from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
 from gramian.ir.op import REGISTRY, Op
 from gramian.lang import tree
 from gramian.lang.dml import parse_expression
 from gramian.source import Source, Span
 
 TAGS = ("rounding", "nan")
+_TAG = re.compile(r"\s+\[(\w+)\]$")
 
 
 @dataclass(frozen=True)
@@ -80,21 +83,76 @@ def read_rules(source: Source) -> list[Rule]:
 
 
 def read_rule(source: Source, span: Span) -> Rule:
+    """The rule of one line.
+
+    Raises:
+        ScriptError: it is none.
+    """
     text = span.text
     tags: set[str] = set()
-    while text.endswith("]") and text[text.rindex("[") + 1 : -1] in TAGS:
-        text, _, tag = text[:-1].rpartition("[")
-        tags.add(tag)
-        text = text.rstrip()
+    while found := _TAG.search(text):
+        if found[1] not in TAGS:
+            raise _wrong(f"'{found[1]}' is no tag of a rule", span, did_you_mean(found[1], TAGS))
+        tags.add(found[1])
+        text = text[: found.start()]
     body, _, condition = text.partition("  if ")
     left, arrow, right = body.partition("->")
     if not arrow:
-        raise ScriptError(Diagnostic("expected a rule 'before -> after'", span))
+        raise _wrong("expected a rule 'before -> after'", span)
     before = pattern(_expression(source, left), span)
     if not isinstance(before, Apply):
-        raise ScriptError(Diagnostic("the left side of a rule must be an operator", span))
+        raise _wrong("the left side of a rule must be an operator", span)
+    after = pattern(_expression(source, right), span)
+    known = names(before)
+    for name in names(after):
+        if name not in known:
+            raise _wrong(f"'{name}' does not stand on the left side", span, did_you_mean(name, known))
     guard = _expression(source, condition) if condition else None
-    return Rule(before, pattern(_expression(source, right), span), guard, frozenset(tags), span)
+    if guard is not None:
+        check_guard(guard, known, span)
+    return Rule(before, after, guard, frozenset(tags), span)
+
+
+def _wrong(message: str, span: Span, hint: str | None = None) -> ScriptError:
+    return ScriptError(Diagnostic(message, span, hint))
+
+
+def check_guard(guard: tree.Expr, known: Mapping[str, Pattern], span: Span) -> None:
+    """Refuse a guard that is not made of comparisons and value types of the rule's names."""
+    match guard:
+        case tree.Binary(op="&" | "|", left=left, right=right):
+            check_guard(left, known, span)
+            check_guard(right, known, span)
+        case tree.Unary(op="!", operand=operand):
+            check_guard(operand, known, span)
+        case tree.Binary(op="==" | "!=" | "<" | "<=" | ">" | ">=", left=left, right=right):
+            _check_number(left, known, span)
+            _check_number(right, known, span)
+        case tree.Call(function="isInt" | "isDouble", args=(tree.Arg(value=tree.Name(name=name)),)):
+            _check_name(name, AnyScalar, known, span)
+        case _:
+            raise _wrong("a guard compares sizes and numbers, or asks isInt(s) or isDouble(s)", span)
+
+
+def _check_number(e: tree.Expr, known: Mapping[str, Pattern], span: Span) -> None:
+    match e:
+        case tree.Literal(value=int() | float()):
+            return
+        case tree.Unary(op="-", operand=operand):
+            _check_number(operand, known, span)
+        case tree.Name(name=name):
+            _check_name(name, AnyScalar, known, span)
+        case tree.Call(function="nrow" | "ncol", args=(tree.Arg(value=tree.Name(name=name)),)):
+            _check_name(name, AnyMatrix, known, span)
+        case _:
+            raise _wrong("a guard compares nrow(X), ncol(X), scalars and numbers", span)
+
+
+def _check_name(name: str, kind: type[AnyMatrix | AnyScalar], known: Mapping[str, Pattern], span: Span) -> None:
+    if name not in known:
+        raise _wrong(f"'{name}' does not stand on the left side", span, did_you_mean(name, known))
+    if not isinstance(known[name], kind):
+        raise _wrong(f"'{name}' is a {'scalar' if kind is AnyMatrix else 'matrix'} there", span)
 
 
 def _expression(source: Source, text: str) -> tree.Expr:
@@ -120,7 +178,7 @@ def pattern(e: tree.Expr, span: Span) -> Pattern:
             return Apply(REGISTRY["rightIndex"], (pattern(target, span), *bounds))
         case tree.Call(function=function, args=args):
             return _call(function, args, span)
-    raise ScriptError(Diagnostic("this cannot be part of a rule", span))
+    raise _wrong("this cannot be part of a rule", span)
 
 
 def _bounds(subscript: tree.Subscript | None, span: Span) -> list[Pattern]:
@@ -131,11 +189,13 @@ def _bounds(subscript: tree.Subscript | None, span: Span) -> list[Pattern]:
 
 
 def _call(function: str, args: tuple[tree.Arg, ...], span: Span) -> Apply:
-    op = REGISTRY[function]
+    op = REGISTRY.get(function)
+    if op is None:
+        raise _wrong(f"there is no operator '{function}'", span, did_you_mean(function, REGISTRY))
     try:
         slots = op.bind([a.name for a in args])
     except OperationError as wrong:
-        raise ScriptError(Diagnostic(wrong.message, span, wrong.hint)) from None
+        raise _wrong(wrong.message, span, wrong.hint) from None
     given = [pattern(a.value, span) for a in args]
     filled = [given[slot] if slot is not None else Constant(op.params[at].default) for at, slot in enumerate(slots)]
     return Apply(op, tuple(filled))

@@ -26,7 +26,7 @@ DEPTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a generated line comes from: its item and node, the nodes of expressions in it, and the names that hold others."""
+    """What a generated line comes from: its item and node, the nodes of expressions in it, and the names of others."""
 
     item: Item
     node: Node | None
@@ -256,7 +256,9 @@ class BlockWriter:
         holders = self._holders(root)
         holders.discard(target)
         self.disown(holders)
-        owned = not holders and root.type.is_matrix and not root.is_var and root.op not in (CALL, OUTPUT)
+        # What comes out of calls, eval() included, may be held by others.
+        new = not root.is_var and root.op is not OUTPUT and root.op.effect is not Effect.ORDERED
+        owned = not holders and root.type.is_matrix and new
         holders.add(target)
         if target in self.parent.updated:
             owned = owned and root not in self.retained

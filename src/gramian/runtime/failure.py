@@ -14,7 +14,7 @@ import numpy as np
 from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
 from gramian.ir.frame import Frame
 from gramian.ir.node import Node
-from gramian.ir.origins import Note, guilty_place, operand_notes
+from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
 from gramian.ir.types import Kind, Type
 from gramian.runtime.codegen import Generated
@@ -141,7 +141,7 @@ def _variable_of(error: NameError) -> str:
     return str(error.name or str(error).split("'")[1])[2:]
 
 
-# -- sizes ----------------------------------------------------------------------------------------------------------------
+# -- sizes ------------------------------------------------------------------------------------------------------------
 
 
 def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
@@ -178,7 +178,7 @@ def _description(value: Any) -> str | None:
     return None
 
 
-# -- calls ----------------------------------------------------------------------------------------------------------------
+# -- calls ------------------------------------------------------------------------------------------------------------
 
 MAX_CALLS = 8
 
@@ -189,12 +189,7 @@ def _call_chain(running: list[Point], generated: Generated) -> tuple[Note, ...]:
     for at, point in enumerate(running):
         if at and point.name in generated.functions:
             calls.append((f"in {generated.functions[point.name].title}(), called at", running[at - 1].span))
-        inlined: list[Note] = []
-        place = point.span
-        while place is not None and place.caller is not None:
-            inlined.append((f"in {place.caller[0]}(), called at", place.caller[1]))
-            place = place.caller[1]
-        calls += reversed(inlined)
+        calls += reversed(inlined_calls(point.span))
     calls.reverse()
     total = len(calls)
     calls = [call for call, before in zip(calls, [None, *calls], strict=False) if call != before]

@@ -42,7 +42,12 @@ from gramian.ops.paramserv import (
 )
 from gramian.runtime.functions import FunctionTable, bind
 
-Update = Callable[[ListValue, Any, Any], ListValue]
+# What the functions of the script are given, by name.
+GIVEN: Mapping[str, tuple[str, ...]] = {
+    "upd": ("model", "hyperparams", "features", "labels"),
+    "agg": ("model", "hyperparams", "gradients"),
+    "val": ("val_features", "val_labels", "model", "hyperparams"),
+}
 
 
 def paramserv(table: FunctionTable, *values: Any) -> ListValue:
@@ -79,6 +84,13 @@ class Called:
     @classmethod
     def of(cls, table: FunctionTable, role: str, name: str) -> Called:
         function, run = table.function("paramserv", name)
+        params = {p.name for p in function.params}
+        absent = next((wanted for wanted in GIVEN[role] if wanted not in params), None)
+        if absent is not None:
+            raise OperationError(
+                f"function '{function.title}' cannot be the {role} of paramserv(): it has no parameter '{absent}'",
+                f"paramserv() gives it {', '.join(GIVEN[role])} by these names",
+            )
 
         def call(values: Mapping[str, Any]) -> tuple[Any, ...]:
             result = run(*bind(function, list(values.values()), list(values)))

@@ -21,6 +21,7 @@ from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.ops.generate import fresh_seeds
 from gramian.ops.index import out_of_range, store, writable
+from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of
@@ -70,7 +71,7 @@ class Execution:
         code = compile(self.generated.source, self.filename, "exec")
         exec(code, self.namespace)
         self.backend = backend
-        table = FunctionTable(self.functions(), self._library_function)
+        self.table = table = FunctionTable(self.functions(), self._library_function)
         for name, kernel in CALLING.items():
             self.namespace[f"{name}_function"] = partial(kernel, table)
 
@@ -124,6 +125,7 @@ class Execution:
                 stack.enter_context(deep_recursion())
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
+                stack.enter_context(functions_called_by(self.table.call))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.generated, self.filename))

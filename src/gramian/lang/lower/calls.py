@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
+from gramian.errors import Diagnostic, ScriptError, did_you_mean
 from gramian.ir import node as ir
 from gramian.ir.node import Node, absent, literal
 from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op, Trait

@@ -141,10 +141,11 @@ class Context:
         entry = self.entries.get(name)
         return entry.type if entry else None
 
-    def assign(self, name: str, value: Node, span: Span) -> None:
+    def assign(self, name: str, value: Node, span: Span, *, origin: Span | None = None) -> None:
+        """`origin` is where all of the value was assigned, if only a part is now."""
         self._statements.append(Assign(name, value, span))
         self._values[name] = value
-        self.entries[name] = Entry(value.type, True, span)
+        self.entries[name] = Entry(value.type, True, origin or span)
         self.first_assigned.setdefault(name, span)
 
     def poison(self, name: str, span: Span) -> None:

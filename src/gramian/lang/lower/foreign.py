@@ -1,4 +1,4 @@
-"""What people from R, Python or MATLAB write for a value or function, and what DML has for it: hints for error messages."""
+"""What people from R, Python or MATLAB write for a value or function, and what DML has instead, as hints."""
 
 from __future__ import annotations
 

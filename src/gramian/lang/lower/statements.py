@@ -87,7 +87,7 @@ def store(c: Context, target: tree.Target, value: Node, value_span: Span) -> Non
         changed = c.build("leftIndex", [before, value, *expressions.region(c, target.index)], target.span)
     else:
         raise error(f"only matrices, frames and lists can be indexed, found {before.type.describe()}", target.span)
-    c.assign(target.name, changed, target.span)
+    c.assign(target.name, changed, target.span, origin=c.entries[target.name].span)
 
 
 def _check_stored(before: Node, value: Node, span: Span) -> None:

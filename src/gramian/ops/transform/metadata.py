@@ -42,10 +42,7 @@ def with_imputed(frame: Frame, imputed: Sequence[str | None]) -> Frame:
         field if value is None else field.with_metadata({_IMPUTE: value.encode()})
         for field, value in zip(frame.table.schema, imputed, strict=True)
     ]
-    table = pa.Table.from_arrays(frame.table.columns, schema=pa.schema(fields))
-    result = Frame(table)
-    result.table = table  # type: ignore[misc]  # Frame() makes a table of its own, without the metadata of fields
-    return result
+    return Frame(pa.Table.from_arrays(frame.table.columns, schema=pa.schema(fields)))
 
 
 def imputed(meta: Frame, position: int) -> str | None:

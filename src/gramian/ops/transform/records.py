@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gramian.errors import SizeError
-from gramian.ir.op import Effect, define, missing
+from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import Type, frame, matrix, results
 from gramian.ops.transform.decode import categorical_mask, column_map, decode
 from gramian.ops.transform.encode import apply, encode
@@ -71,6 +71,7 @@ define(
     encode,
     "a frame as a matrix, encoded as a specification in JSON says, and a metadata frame with what was learned from it",
     family="transform",
+    traits=(Trait.CALLS,),
     outputs=("X", "M"),
     samples=(
         f'{_NUMBERS}, "{{}}"',
@@ -87,6 +88,7 @@ define(
     apply,
     "a frame as a matrix, encoded with what an earlier transformencode() learned; NaN or zeros for unknown categories",
     family="transform",
+    traits=(Trait.CALLS,),
     samples=(
         f'{_NUMBERS}, "{{}}", {_META}',
         f'{_TEXTS}, "{{ids: true, dummycode: [1], hash: [2], K: 3}}", {_MAP.replace("0·4", "3")}',

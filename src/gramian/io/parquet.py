@@ -1,0 +1,152 @@
+"""Format parquet: columns of numbers are a matrix, typed columns a frame. PyArrow reads and writes the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gramian.errors import OperationError
+from gramian.io.csv_frame import typed
+from gramian.io.files import failing_as, part_files
+from gramian.io.rows import dense_blocks
+from gramian.ir.frame import Frame, default_names
+
+if TYPE_CHECKING:
+    from gramian.io.plan import ReadPlan
+
+MAGIC = b"PAR1"
+
+
+def sizes(path: str) -> tuple[int, int]:
+    """Rows and columns, without reading the data."""
+    with _opened(path) as files:
+        return sum(file.metadata.num_rows for file in files), len(files[0].schema_arrow)
+
+
+def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
+    """A matrix; missing cells are NaN.
+
+    Raises:
+        OperationError: a column holds something else than numbers.
+    """
+    with _opened(plan.path) as files:
+        for field in files[0].schema_arrow:
+            _check_number(field, plan.path)
+        matrix = np.empty((sum(file.metadata.num_rows for file in files), len(files[0].schema_arrow)))
+        start = 0
+        for file in files:
+            for batch in file.iter_batches():
+                block = matrix[start : start + batch.num_rows]
+                for j, column in enumerate(batch.columns):
+                    block[:, j] = _doubles(column)
+                start += batch.num_rows
+    return matrix
+
+
+def read_frame(plan: ReadPlan) -> Frame:
+    """A frame.
+
+    Raises:
+        OperationError: a column is nested, or holds what none of a frame's types can hold.
+    """
+    import pyarrow as pa
+
+    with _opened(plan.path) as files:
+        for field in files[0].schema_arrow:
+            check_flat(field, plan.path)
+        return typed(Frame(pa.concat_tables([file.read() for file in files])), plan)
+
+
+def write_matrix(file: IO[bytes], matrix: Any) -> None:
+    """Columns C1, C2, ... of doubles."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    names = default_names(matrix.shape[1])
+    schema = pa.schema([(name, pa.float64()) for name in names])
+    with parquet.ParquetWriter(file, schema) as writer:
+        for table in _tables(matrix, names):
+            writer.write_table(table)
+
+
+def write_frame(file: IO[bytes], frame: Frame) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(frame.table, file)
+
+
+def check_flat(field: Any, path: str) -> None:
+    """Refuse columns whose cells are lists or structures."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(field.type):
+        raise OperationError(
+            f"column '{field.name}' of '{path}' is nested ({field.type}); the cells of a frame are single values",
+            "write each part of it as a column of its own first",
+        )
+
+
+def _tables(matrix: Any, names: list[str]) -> Iterator[Any]:
+    """Groups of rows, large enough to compress well."""
+    import pyarrow as pa
+
+    rows, blocks = 0, []
+    for block in dense_blocks(matrix):
+        blocks.append(block)
+        rows += len(block)
+        if rows * len(names) >= 1 << 24:
+            yield pa.table([pa.array(column) for column in np.concatenate(blocks).T.copy()], names=names)
+            rows, blocks = 0, []
+    if blocks:
+        yield pa.table([pa.array(column) for column in np.concatenate(blocks).T.copy()], names=names)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[list[Any]]:
+    """The parts of a data set, which have the same columns; what Arrow refuses becomes an error about the path."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    files: list[Any] = []
+    try:
+        with failing_as("read", path):
+            for part in part_files(path):
+                files.append(parquet.ParquetFile(part))
+                if not files[-1].schema_arrow.equals(files[0].schema_arrow):
+                    raise OperationError(f"the parts of '{path}' have different columns: see '{part}'")
+            if not len(files[0].schema_arrow):
+                raise OperationError(f"'{path}' has no columns")
+            yield files
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as problem:
+        raise OperationError(f"cannot read '{path}': {problem}") from None
+    finally:
+        for file in files:
+            file.close()
+
+
+def _check_number(field: Any, path: str) -> None:
+    import pyarrow as pa
+
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    if not any(test(kind) for test in tests):
+        check_flat(field, path)
+        raise OperationError(
+            f"column '{field.name}' of '{path}' holds {field.type}, not numbers",
+            'read it as a frame: give data_type="frame"',
+        )
+
+
+def _doubles(column: Any) -> npt.NDArray[np.float64]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.type != pa.float64():
+        column = column.cast(pa.float64(), safe=False)
+    cells: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False)
+    return cells
