@@ -36,7 +36,6 @@ GUIDE = "│ "
 WIDE, NARROW = 120, 80  # columns of a file or pipe, and the least ones of a terminal
 WIDEST_RESULT = 32
 GAP = 2
-SMALL = 1000  # bytes; what blocks of scalars need is not worth a line
 LEGEND = {"?": "?: not known before it runs", "view": "view: the memory of its operand"}
 HEADS = {"function": "bold", "if": "magenta", "else": "magenta", "for": "magenta", "while": "magenta", "block": "dim"}
 
@@ -150,7 +149,7 @@ def _row(line: Line, main: Source) -> Row | None:
         case "block":
             assert line.block is not None
             most = peak(line.block)
-            if most.is_complete and most.bytes < SMALL:
+            if most.is_complete and most.is_negligible:
                 return None
             return Row(line.depth, "block", HEADS["block"], "peak", str(most))
         case "statement":

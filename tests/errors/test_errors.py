@@ -119,6 +119,7 @@ def test_wrong_script(script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert len(set(findings)) == len(findings)
     for finding in findings:
         first, _source, *rest = finding.split("\n")
+        assert len(rest) <= 12, finding
         assert PLACE.match(first), first
         assert any(CARET.match(line) for line in rest), finding
 

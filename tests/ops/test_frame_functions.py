@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import gramian.ops.frame
 import gramian.ops.select
@@ -17,9 +16,7 @@ import gramian.ops.table  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 from gramian.ir.op import REGISTRY
-from gramian.ir.types import BOOLEAN as TRUTH
-from gramian.ir.types import DOUBLE, MISSING, Type, frame, matrix, scalar, type_of
-from gramian.ir.types import STRING as TEXT
+from gramian.ir.types import BOOLEAN as TRUTH, DOUBLE, MISSING, STRING as TEXT, Type, frame, matrix, scalar, type_of
 
 NAN = math.nan
 

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import gramian.ops.frame_map
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 from gramian.ir.op import REGISTRY
-from gramian.ir.types import INT, frame, scalar, type_of
-from gramian.ir.types import STRING as TEXT
+from gramian.ir.types import INT, STRING as TEXT, frame, scalar, type_of
 from gramian.ops.frame_dates import FORMATS
 from gramian.ops.frame_words import jaccard_similarity, word_error_rate
 from gramian.ops.porter import stem

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import interpreter
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 from programs import program
 
 from gramian.api.script import Script

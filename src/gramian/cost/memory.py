@@ -18,6 +18,7 @@ from gramian.ir.types import Kind, Type
 CELL = 8  # a double
 MATRIX_OVERHEAD = 128  # the array object around the cells
 SCALAR = 8
+NEGLIGIBLE = 1000
 UPDATE = "leftIndex"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
@@ -63,7 +64,12 @@ class Peak:
     def __str__(self) -> str:
         if self.is_complete:
             return bytes_text(self.bytes)
-        return f"{bytes_text(self.bytes)} + ?" if self.bytes else "?"
+        return "?" if self.is_negligible else f"{bytes_text(self.bytes)} + ?"
+
+    @property
+    def is_negligible(self) -> bool:
+        """Is the known part no more than what some scalars take?"""
+        return self.bytes < NEGLIGIBLE
 
 
 def peak(block: Block) -> Peak:
@@ -124,7 +130,8 @@ class Memory:
             return False
         base = memory_of(node.args[0])
         alone = all(name == target for name, held in self.variables.items() if held is base)
-        return alone and self.users[base] == 1 and base in self.sizes
+        own = sum(memory_of(arg) is base for arg in node.args)
+        return alone and self.users[base] == own and base in self.sizes
 
     def add(self, node: Node) -> None:
         size = value_bytes(node.type)

@@ -109,11 +109,11 @@ def inlined_calls(place: Span | None) -> list[Note]:
     return calls
 
 
-def guilty_place(node_args: tuple[Node, ...], op: Op, spans: Spans, call: Span, message: str) -> Span:
+def guilty_place(args: Sequence[Node], op: Op, spans: Spans, call: Span, message: str) -> Span:
     """The argument or index that a message names, if its place in the call is known; else the call."""
     named = _ARGUMENT.search(message) or _INDEX.search(message)
     guilty: Span | None = None
-    for at, arg in enumerate(node_args if op.params else ()):
+    for at, arg in enumerate(args if op.params else ()):
         place = spans.get(arg)
         if place is None or place.source is not call.source or not call.start <= place.start < place.end <= call.end:
             continue

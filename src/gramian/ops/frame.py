@@ -13,8 +13,7 @@ from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame, as_cell, column_type, shown
 from gramian.ir.op import define
 from gramian.ir.scalar import text
-from gramian.ir.types import Kind, ScalarValue, Type, size_text
-from gramian.ir.types import frame as frame_type
+from gramian.ir.types import Kind, ScalarValue, Type, frame as frame_type, size_text
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix, shape_text
 

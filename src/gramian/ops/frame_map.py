@@ -14,8 +14,7 @@ from typing import Any
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import STRING, Frame, default_names, shown
 from gramian.ir.op import define
-from gramian.ir.types import Type
-from gramian.ir.types import frame as frame_type
+from gramian.ir.types import Type, frame as frame_type
 from gramian.ops import frame_lambda, frame_python
 from gramian.ops.frame_lambda import Lambda
 

@@ -12,6 +12,7 @@ from gramian.ir.node import ABSENT, Node, convert_argument, literal_value
 from gramian.ir.op import REGISTRY, Op
 from gramian.ir.program import Function, Variable
 from gramian.ir.scalar import as_double, as_int, as_logical, describe, text
+from gramian.ir.sparse import densify, is_sparse
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind
 from gramian.ir.values import ListValue
 
@@ -59,7 +60,7 @@ class FunctionTable:
         first = outputs[0]
         if isinstance(first, bool | int | float):
             return np.array([[float(first)]])
-        if isinstance(first, np.ndarray):
+        if isinstance(first, np.ndarray) or is_sparse(first):
             return first
         raise OperationError(f"eval(): function '{name}' gives {describe(first)}, not a matrix", "use evalList()")
 
@@ -80,7 +81,7 @@ class FunctionTable:
         if op is None or op.internal:
             hint = did_you_mean(name, [*self.functions, *REGISTRY])
             raise OperationError(f"eval(): there is no function '{name}'", hint)
-        result = op.kernel(*_bind_operator(op, given, names))
+        result = op.kernel(*map(densify, _bind_operator(op, given, names)))
         return result if isinstance(result, tuple) else (result,)
 
 
@@ -127,7 +128,7 @@ def kind_of(value: Any) -> Kind:
         return Kind.SCALAR
     if isinstance(value, ListValue):
         return Kind.LIST
-    return Kind.MATRIX if isinstance(value, np.ndarray) else Kind.FRAME
+    return Kind.MATRIX if isinstance(value, np.ndarray) or is_sparse(value) else Kind.FRAME
 
 
 def expect(kind: str, value: Any) -> Any:

@@ -228,7 +228,7 @@ def _operator(c: Context, e: tree.Call, op: Op) -> Node:
         args = named.resolved(c, op, args, [e.span if slot is None else e.args[slot].value.span for slot in slots])
     if op.name == "write":
         inputs.note_write(c, args[1])
-    outside = inputs.type_of_input(c, args, e) if op.has(Trait.EXTERNAL) else None
+    outside = inputs.type_of_input(c, op, args, e) if op.has(Trait.EXTERNAL) else None
     return c.build(op, args, e.span, type=outside)
 
 

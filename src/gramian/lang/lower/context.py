@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -83,7 +83,7 @@ class Context:
             node = ir.build(record, args, attrs, lenient=self.depth > 0)
             node = node if type is None else ir.intern(record, node.args, attrs, type)
         except OperationError as error:
-            place = guilty_place(args, record, self._spans, span, error.message)
+            place = self.culprit(record, args, span, error.message)
             notes = self._size_notes(args) if isinstance(error, SizeError) else ()
             raise ScriptError(Diagnostic(error.message, place, error.hint, notes)) from None
         return self.place(node, span)
@@ -97,6 +97,10 @@ class Context:
             ),
             "",
         )
+
+    def culprit(self, op: Op, args: Sequence[Node], span: Span, message: str) -> Span:
+        """The argument that a message about a call names, else the call."""
+        return guilty_place(args, op, self._spans, span, message)
 
     def place(self, node: Node, span: Span) -> Node:
         self._spans.setdefault(node, span)

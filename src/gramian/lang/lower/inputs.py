@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from gramian.errors import Diagnostic, OperationError, ScriptError
 from gramian.ir.node import Node
+from gramian.ir.op import Op
 from gramian.ir.types import Type
 from gramian.lang import tree
 from gramian.lang.lower.context import Context
@@ -31,7 +32,7 @@ def note_call(c: Context) -> None:
         c.unit.written.add(None)
 
 
-def type_of_input(c: Context, args: Sequence[Node], e: tree.Call) -> Type | None:
+def type_of_input(c: Context, op: Op, args: Sequence[Node], e: tree.Call) -> Type | None:
     """The type of what a read statement will give, if the file tells now.
 
     Raises:
@@ -45,7 +46,10 @@ def type_of_input(c: Context, args: Sequence[Node], e: tree.Call) -> Type | None
     except OperationError as wrong:
         if c.depth > 0:
             return None  # it may never run
-        raise ScriptError(Diagnostic(wrong.message, e.args[0].value.span, wrong.hint)) from None
+        place = c.culprit(op, args, e.span, wrong.message)
+        if place == e.span:
+            place = e.args[0].value.span
+        raise ScriptError(Diagnostic(wrong.message, place, wrong.hint)) from None
 
 
 def _trusted(c: Context, path: str) -> bool:
