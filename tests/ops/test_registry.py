@@ -44,7 +44,6 @@ WITHOUT_SAMPLES = {
     "exists": "needs the variables of a running program",
     "paramserv": "needs the functions of a running program",
     "read": "needs a file",
-    "readDescription": "needs a file",
     "readMM": "needs a file",
     "transformmeta": "needs files",
     "write": "has no result but a file",

@@ -19,6 +19,7 @@ from programs import program
 
 from gramian.api.script import Script
 from gramian.errors import ScriptError
+from gramian.ir import sparse
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -73,6 +74,16 @@ class Thrown:
 def test_random_programs(start):
     for offset in range(10):
         check(program(Thrown(start + offset), 4 + offset))
+
+
+@pytest.mark.parametrize("densest", [0.7, 1.0])
+def test_random_programs_with_sparse_matrices(monkeypatch, densest):
+    """Small matrices are sparse here, too."""
+    monkeypatch.setattr(sparse, "SMALLEST", 1)
+    monkeypatch.setattr(sparse, "LARGEST_ZERO", 1)
+    monkeypatch.setattr(sparse, "DENSEST", densest)
+    for start in range(20):
+        check(program(Thrown(1000 + start), 6))
 
 
 @pytest.mark.parametrize("size", [2, 6])

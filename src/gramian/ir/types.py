@@ -107,7 +107,7 @@ class Type:
             return f"{self.kind.value} {size_text(self.rows)}x{size_text(self.cols)}"
         if self.kind is Kind.TUPLE:
             return "(" + ", ".join(map(str, self.items)) + ")"
-        return self.kind.value
+        return str(self.kind.value)
 
     def describe(self) -> str:
         """The type in words for messages: `a 2x3 matrix`, `a string`."""

@@ -21,6 +21,7 @@ from gramian.ops import (
     nn as nn,
     nn_norm as nn_norm,
     nn_state as nn_state,
+    paramserv as paramserv,
     reorg as reorg,
     select as select,
     solve as solve,
