@@ -77,14 +77,10 @@ def print_plan(source: Source, settings: Settings, stage: str, stream: TextIO = 
     Raises:
         UsageError: there is no such pass.
     """
-    from dataclasses import replace
-
-    from gramian.api.script import Script
-    from gramian.explain import explain
+    from gramian.explain import explain_source
     from gramian.passes.pipeline import pass_names
 
     if stage and stage not in pass_names():
         hint = did_you_mean(stage, pass_names()) or f"passes are {', '.join(pass_names())}"
         raise UsageError(f"there is no pass '{stage}'; {hint}")
-    script = Script.compile(source, replace(settings, until=stage or None))
-    explain(script.program, stream)
+    explain_source(source, settings, stage or None, stream)

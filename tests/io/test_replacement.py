@@ -102,8 +102,35 @@ def test_metadata_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert content() == old
 
 
-@pytest.mark.parametrize("format", ["text", "csv", "mm", "binary"])
-def test_a_full_disk(format: str) -> None:
+@pytest.mark.parametrize("before", [5, ListValue([1, 2]), None])
+@pytest.mark.parametrize("after", [MATRIX, ListValue([1, MATRIX])])
+@pytest.mark.parametrize("links", [True, False])
+def test_failing_between_data_and_metadata(
+    before: Any, after: Any, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before is not None:
+        write_value(before, "x", {})
+    old, replace, targets = content(), os.replace, []
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    def second_fails(source: str, target: str) -> None:
+        targets.append(Path(target).name)
+        if target.endswith(".mtd"):
+            fail()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    if not links:
+        monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(OperationError, match="cannot write 'x': Operation not permitted"):
+        write_value(after, "x", {})
+    assert targets == ["x", "x.mtd"]
+    assert content() == old
+
+
+def test_a_full_disk() -> None:
     """The real thing, by a limit on the size of files, in a process of its own."""
     write_value(5, "x", {})
     old = content()

@@ -253,7 +253,7 @@ BUILTIN: dict[str, Callable[..., Any]] = {
     "abs": lambda x: np.abs(x) if isinstance(x, np.ndarray) else abs(x),
     "append": lambda items, entry: [*items, entry],
     "as.double": float,
-    "as.integer": lambda x: int(x) if math.isfinite(x) else 0,
+    "as.integer": lambda x: int(x) if math.isfinite(x) else 0 if x != x else 2**63 - 1 if x > 0 else -(2**63),
     "as.list": lambda items: items[0],
     "as.matrix": lambda x: x[0] if isinstance(x, list) else x if isinstance(x, np.ndarray) else np.array([[float(x)]]),
     "as.scalar": lambda x: x[0] if isinstance(x, list) else float(x[0, 0]),

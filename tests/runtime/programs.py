@@ -61,6 +61,7 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     indent: int = 0
     names: int = 0
+    special: bool = False  # NaN and infinities come up
 
     def line(self, text: str) -> None:
         self.lines.append("  " * self.indent + text)
@@ -81,7 +82,7 @@ class Writer:
             options += [
                 lambda: f"({self.int(s, depth - 1)} {self.pick('+', '-', '*')} {self.int(s, depth - 1)})",
                 lambda: f"({self.int(s, depth - 1)} {self.pick('%%', '%/%')} {self.pick('2', '3', '-2')})",
-                lambda: f"as.integer({self.number(s, depth - 1)})",
+                lambda: f"(as.integer({self.number(s, depth - 1)}) %% 100)",
                 lambda: f"{self.pick('nrow', 'ncol', 'length')}({self.square(s, depth - 1)})",
                 lambda: f"{self.pick('min', 'max')}({self.int(s, depth - 1)}, {self.int(s, depth - 1)})",
                 lambda: f"abs({self.int(s, depth - 1)})",
@@ -100,6 +101,8 @@ class Writer:
             *s.numbers,
             lambda: self.int(s, 0),
         ]
+        if self.special:
+            options.append(lambda: self.pick("NaN", "Inf", "(-Inf)", "(0 * -1.0)", "1"))
         if depth:
             cell = lambda: f"as.scalar({self.square(s, depth - 1)}[{self.position(s)}, {self.position(s)}])"  # noqa: E731
             options += [
@@ -388,8 +391,9 @@ class Writer:
         self.line("}")
 
 
-def program(dice: Dice, size: int) -> str:
-    writer = Writer(dice)
+def program(dice: Dice, size: int, *, special: bool = False) -> str:
+    """A program of `size` statements, not counting those inside others."""
+    writer = Writer(dice, special=special)
     known: tuple[str, ...] = ()
     for name in SIGNATURES:
         if dice.pick((True, True, False)):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError
+from gramian.io.csv_frame import check_flat, typed
 from gramian.io.files import failing_as, first_bytes, only_file
 from gramian.ir.frame import Frame
 from gramian.ir.sparse import is_sparse, settle
@@ -40,8 +41,17 @@ def read_matrix(plan: ReadPlan) -> Any:
 
 
 def read_frame(plan: ReadPlan) -> Frame:
-    with _arrow_file(plan.path, mapped=False) as file:
-        return Frame(file.read_all())
+    import pyarrow as pa
+
+    try:
+        with _arrow_file(plan.path, mapped=False) as file:
+            table = file.read_all()
+            table.validate(full=True)
+            for field in table.schema:
+                check_flat(field, plan.path)
+            return typed(Frame(table), plan)
+    except pa.ArrowInvalid as problem:
+        raise OperationError(f"cannot read '{plan.path}': {problem}") from None
 
 
 def write_matrix(file: IO[bytes], matrix: Any) -> None:

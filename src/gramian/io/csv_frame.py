@@ -82,6 +82,17 @@ def typed(frame: Frame, plan: ReadPlan) -> Frame:
         return frame.with_types(types)
 
 
+def check_flat(field: Any, path: str) -> None:
+    """Refuse columns whose cells are lists or structures."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(field.type):
+        raise OperationError(
+            f"column '{field.name}' of '{path}' is nested ({field.type}); the cells of a frame are single values",
+            "write each part of it as a column of its own first",
+        )
+
+
 @contextmanager
 def _about(path: str) -> Iterator[None]:
     """Errors name the file."""

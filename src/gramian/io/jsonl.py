@@ -9,9 +9,8 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.io import numbers
-from gramian.io.csv_frame import texts, typed
+from gramian.io.csv_frame import check_flat, texts, typed
 from gramian.io.files import BOM, failing_as, part_files
-from gramian.io.parquet import check_flat
 from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ def _table(data: bytes, path: str) -> Any:
         table = _parse(data, {})
         dates = {field.name: pa.string() for field in table.schema if pa.types.is_temporal(field.type)}
         table = _parse(data, dates) if dates else table
+        table.validate(full=True)  # texts must be UTF-8
     except pa.ArrowInvalid as problem:
         _find_mistake(data, path)
         raise OperationError(f"cannot read '{path}': {problem}") from None

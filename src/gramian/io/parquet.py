@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError
-from gramian.io.csv_frame import typed
+from gramian.io.csv_frame import check_flat, typed
 from gramian.io.files import failing_as, part_files
 from gramian.io.rows import dense_blocks
 from gramian.ir.frame import Frame, default_names
@@ -58,7 +58,9 @@ def read_frame(plan: ReadPlan) -> Frame:
     with _opened(plan.path) as files:
         for field in files[0].schema_arrow:
             check_flat(field, plan.path)
-        return typed(Frame(pa.concat_tables([file.read() for file in files])), plan)
+        table = pa.concat_tables([file.read() for file in files])
+        table.validate(full=True)  # texts must be UTF-8
+        return typed(Frame(table), plan)
 
 
 def write_matrix(file: IO[bytes], matrix: Any) -> None:
@@ -77,17 +79,6 @@ def write_frame(file: IO[bytes], frame: Frame) -> None:
     from pyarrow import parquet
 
     parquet.write_table(frame.table, file)
-
-
-def check_flat(field: Any, path: str) -> None:
-    """Refuse columns whose cells are lists or structures."""
-    import pyarrow as pa
-
-    if pa.types.is_nested(field.type):
-        raise OperationError(
-            f"column '{field.name}' of '{path}' is nested ({field.type}); the cells of a frame are single values",
-            "write each part of it as a column of its own first",
-        )
 
 
 def _tables(matrix: Any, names: list[str]) -> Iterator[Any]:

@@ -144,10 +144,11 @@ def _recognise(path: str, known: Mapping[str, Any], *, fixed: bool) -> dict[str,
     suffix = os.path.splitext(path.rstrip("/"))[1].lower()
     start = first_bytes(path)
     format = next((format for magic, format in _MAGIC.items() if start.startswith(magic)), None)
+    line = start.partition(b"\n")[0]
+    by_name, by_line = _SUFFIXES.get(suffix), _format_of(line, known)
     if format is None and any(name in known for name in _CSV_ONLY):
-        format = "csv"
-    line = _first_line(path)
-    format = format or _SUFFIXES.get(suffix) or _format_of(line, known)
+        format = "libsvm" if "sep" in known and "libsvm" in (by_name, by_line) else "csv"
+    format = format or by_name or by_line
     if format is None:
         raise OperationError(
             f"cannot tell the format of '{path}' from its name or its first line",

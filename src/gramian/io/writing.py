@@ -199,7 +199,7 @@ def _sizes(shape: tuple[int, int]) -> dict[str, int]:
 
 def _form(format: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What one has to know to read the format."""
-    defaults = {
+    defaults: Mapping[str, Mapping[str, Any]] = {
         "csv": {"header": False, "sep": ","},
         "libsvm": {"sep": ",", "indSep": ":"},
         "hdf5": {"dataset": hdf5.DATASET},

@@ -92,19 +92,6 @@ def _is_cheap(node: Node) -> bool:
     )
 
 
-def _each_effect_once(statements: Iterable[Statement]) -> list[Statement]:
-    """The statements without effects that are listed again where a variable with their result is read."""
-    done: set[Node] = set()
-    kept: list[Statement] = []
-    for statement in statements:
-        if isinstance(statement, Do):
-            if statement.value in done:
-                continue
-            done.add(statement.value)
-        kept.append(statement)
-    return kept
-
-
 class BlockLines:
     """Writes the lines of one block."""
 
@@ -113,7 +100,7 @@ class BlockLines:
         self.names = names
         self.parfor = parfor
         self.block = block
-        self.statements = _each_effect_once(block.statements)
+        self.statements = block.statements
         self.statement = self.statements[0]
         self.uses: Counter[Node] = Counter(s.value for s in self.statements)  # consumers that are still to be written
         self.outputs: dict[Node, dict[int, Node]] = {}  # the outputs of a node with several that are used

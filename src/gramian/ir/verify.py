@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from gramian.errors import OperationError
 from gramian.ir.node import ABSENT, CALL, LITERAL, OUTPUT, VAR, Node, build, walk
 from gramian.ir.op import Effect, Trait
-from gramian.ir.program import Assign, Block, Do, For, Function, Item, Program, assigned, item_roots, items
+from gramian.ir.program import Block, Do, For, Function, Item, Program, assigned, item_roots, items
 from gramian.ir.text import plan_text
 from gramian.ir.types import NUMBER, STRING, UNKNOWN, Kind, Type, ValueType
 
@@ -81,14 +81,13 @@ def _block(block: Block) -> Iterator[str]:
 
 
 def _repeated(block: Block) -> Iterator[str]:
-    """Effects without results are listed once. Others may come up again where a variable with their result is read."""
+    """Effects are listed once."""
     listed: set[Node] = set()
     for statement in block.statements:
-        if isinstance(statement, Assign):
-            continue
-        if statement.value in listed and statement.value.type.kind is Kind.TUPLE:
-            yield f"an effect is listed twice: {statement.value}"
-        listed.add(statement.value)
+        if isinstance(statement, Do):
+            if statement.value in listed:
+                yield f"an effect is listed twice: {statement.value}"
+            listed.add(statement.value)
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Files:
     def main(self, source: Source) -> File:
         """The file of the main script. Functions keep their names, unless a builtin has the same."""
         path = Path(source.name)
-        return self._add(source, path.resolve() if path.exists() else None, path.stem, prefix="")
+        return self._add(source, path.resolve() if path.exists() else None, path.stem)
 
     def library(self, name: str) -> Signature | None:
         """The library function of that name, which scripts may call without `source`."""
@@ -87,10 +87,10 @@ class Files:
         key = path.resolve()
         if key not in self._loaded:
             source = Source(shown, path.read_text(encoding="utf-8"))
-            self._add(source, key, path.stem, prefix=f"{path.stem}__", sourced_at=sourced_at)
+            self._add(source, key, path.stem, sourced_at=sourced_at)
         return self._loaded[key]
 
-    def _add(self, source: Source, key: Path | None, stem: str, prefix: str, sourced_at: Span | None = None) -> File:
+    def _add(self, source: Source, key: Path | None, stem: str, sourced_at: Span | None = None) -> File:
         broken = False
         try:
             script = self._parse(source)
@@ -98,16 +98,16 @@ class Files:
             self.errors += error.diagnostics
             script = tree.Script(source, (), ())
             broken = True
-        file = File(script, "".join(c if c.isalnum() else "_" for c in stem), broken=broken, sourced_at=sourced_at)
+        file = File(script, _identifier(stem), broken=broken, sourced_at=sourced_at)
         file.is_library = key is not None and LIBRARY in key.parents
         if key:
             self._loaded[key] = file
         self.all.append(file)
-        self._declare(file, prefix)
+        self._declare(file)
         self._follow(file)
         return file
 
-    def _declare(self, file: File, prefix: str) -> None:
+    def _declare(self, file: File) -> None:
         for function in file.script.functions:
             if function.name in file.functions:
                 first = file.functions[function.name].declared.name_span
@@ -120,11 +120,13 @@ class Files:
                     )
                 )
                 continue
-            name = self._unique(prefix + function.name, file)
+            name = self._unique(function.name, file)
             file.functions[function.name] = Signature(name, function.name, function, file)
 
     def _unique(self, wanted: str, file: File) -> str:
-        name = f"{file.stem}__{wanted}" if self._taken(wanted) else wanted
+        """Functions of the main script keep their names, unless a builtin or the script itself has the same."""
+        plain = file is self.all[0] and not self._taken(wanted) and wanted != "main"
+        name = wanted if plain else f"{file.stem}__{wanted}"
         base, number = name, 2
         while name in self._names:
             name, number = f"{base}{number}", number + 1
@@ -162,6 +164,12 @@ class Files:
 def _shown(found: Path, path: str) -> str:
     """What messages call a file that was found by a path."""
     return os.path.relpath(found) if LIBRARY not in found.parents else path
+
+
+def _identifier(stem: str) -> str:
+    """The name of a file as the beginning of a function's name."""
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem)
+    return name if name[:1].isalpha() else f"file{name}"
 
 
 def _candidates(path: str, file: File, folder: Path | None) -> list[Path]:

@@ -168,6 +168,10 @@ class FunctionWriter:
         self.bodies += 1
         name, index = f"body_{self.bodies}", f"i_{self.bodies}"
         over = self.loop_range(item)
+        if item.parallel.results:
+            with self.indented("if False:"):  # nonlocal names must be bound somewhere, even where no value ever was
+                for result in item.parallel.results:
+                    self.line(f"v_{result} = o_{result} = None")
         inside = assigned(item.body) - set(item.parallel.results)
         params = [f"v_{item.variable}", *(f"v_{n}=v_{n}" for n in item.parallel.initial)]
         params += [f"o_{n}=False" for n in sorted(inside & self.updated)]

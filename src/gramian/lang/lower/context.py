@@ -103,6 +103,7 @@ class Context:
         return guilty_place(args, op, self._spans, span, message)
 
     def place(self, node: Node, span: Span) -> Node:
+        """Note where a new node comes from; an effect takes its place in the order of statements."""
         self._spans.setdefault(node, span)
         if node.op.effect is Effect.ORDERED:
             self._statements.append(Do(node, span))
@@ -124,7 +125,9 @@ class Context:
             raise Poisoned
         if name not in self._values:
             self._values[name] = ir.var(name, entry.type)
-        return self.place(self._values[name], span)
+        value = self._values[name]
+        self._spans.setdefault(value, span)
+        return value
 
     def _hint(self, name: str) -> str | None:
         if name in VALUES:
