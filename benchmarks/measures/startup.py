@@ -10,7 +10,6 @@ from time import perf_counter
 
 import gramian as package
 
-
 # As after `pip install`, which compiles what it installs.
 compileall.compile_dir(str(Path(package.__file__).parent), quiet=2)
 

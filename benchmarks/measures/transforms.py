@@ -23,7 +23,9 @@ SPEC = '{"ids": true, "dummycode": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}'
 @cache
 def data() -> tuple[Frame, Any]:
     draw = np.random.default_rng(11)
-    columns = {f"C{k}": np.char.add("v", draw.integers(0, count, ROWS).astype(str)) for k, count in enumerate(CATEGORIES)}
+    columns = {
+        f"C{k}": np.char.add("v", draw.integers(0, count, ROWS).astype(str)) for k, count in enumerate(CATEGORIES)
+    }
     return Frame(pa.table(columns)), pd.DataFrame(columns, dtype=object)
 
 

@@ -45,9 +45,7 @@ def upstream_spelling(argv: Sequence[str]) -> list[str]:
         else:
             unknown = name is None and len(word) > 2 and word[0] == "-" and word[1].isalpha()
             out.append(f"--{name}" + word[len(word.split("=")[0]) :] if name else f"-{word}" if unknown else word)
-            if name in SINGLE and "=" not in word and rest:
-                out.append(rest.pop(0))
-            elif word in SHORT and rest:
+            if (name in SINGLE and "=" not in word and rest) or (word in SHORT and rest):
                 out.append(rest.pop(0))
     return out
 

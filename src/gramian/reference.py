@@ -8,9 +8,10 @@ HEAD = """# Builtin functions and operators
 
 This page is written from the operator records (`make docs`); `gramian builtins NAME` shows one of them in the terminal.
 
-After a parameter's colon stand the kinds of values that it accepts: `matrix`, `frame`, `list`, `string`, `scalar` (any), `number` (an int or double, as it is), `int` (a number, truncated),
-`double` (a number), `boolean` (a boolean or number), `any`. `= value` is a default, `= missing` marks an argument that may be left out, `...` one that may be repeated. Arguments are given by
-position, by name, or by position first and then by name.
+After a parameter's colon stand the kinds of values that it accepts: `matrix`, `frame`, `list`, `string`, `scalar` (any),
+`number` (an int or double, as it is), `int` (a number, truncated), `double` (a number), `boolean` (a boolean or number),
+`any`. `= value` is a default, `= missing` marks an argument that may be left out, `...` one that may be repeated. Arguments
+are given by position, by name, or by position first and then by name.
 """
 
 

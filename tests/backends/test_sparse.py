@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import Sample, all_samples, convert
 from scipy.sparse import csc_array, csr_array
 
 from gramian.backends.local import LocalBackend
@@ -16,7 +17,6 @@ from gramian.errors import OperationError
 from gramian.ir import sparse
 from gramian.ir.op import REGISTRY, Effect, Op
 from gramian.ir.values import ListValue
-from samples import Sample, all_samples, convert
 
 BACKEND = LocalBackend()
 NASTY = np.array([[0.0, 2.0, 0.0, np.nan], [np.inf, 0.0, -3.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.5, 0.0, -np.inf, 0.5]])

@@ -7,8 +7,7 @@ import time
 from dataclasses import fields
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gramian.errors import Diagnostic, ScriptError
 from gramian.lang import tree

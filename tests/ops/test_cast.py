@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import gramian.ops.cast  # noqa: F401
 from gramian.errors import OperationError, SizeError
-from gramian.ir.frame import BOOLEAN as BOOLEAN_COLUMN
-from gramian.ir.frame import FP64, INT64, Frame
-from gramian.ir.frame import STRING as STRING_COLUMN
+from gramian.ir.frame import BOOLEAN as BOOLEAN_COLUMN, FP64, INT64, STRING as STRING_COLUMN, Frame
 from gramian.ir.node import check_arguments
 from gramian.ir.op import REGISTRY
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, LIST, MISSING, STRING, UNKNOWN, frame, matrix, scalar, type_of
@@ -48,15 +45,15 @@ def test_as_scalar() -> None:
     assert REGISTRY["castAsScalar"] is REGISTRY["as.scalar"]
 
 
-@pytest.mark.parametrize(
-    "value", [np.ones((1, 2)), np.ones((0, 0)), Frame.from_matrix(np.ones((2, 1)))]
-)
+@pytest.mark.parametrize("value", [np.ones((1, 2)), np.ones((0, 0)), Frame.from_matrix(np.ones((2, 1)))])
 def test_as_scalar_of_other_sizes(value: Any) -> None:
     with pytest.raises(SizeError, match="needs one cell"):
         call("as.scalar", value)
 
 
-@pytest.mark.parametrize("value", [ListValue([]), ListValue([1, 2]), ListValue([ListValue([1])]), ListValue([np.ones((2, 2))])])
+@pytest.mark.parametrize(
+    "value", [ListValue([]), ListValue([1, 2]), ListValue([ListValue([1])]), ListValue([np.ones((2, 2))])]
+)
 def test_as_scalar_of_other_lists(value: Any) -> None:
     with pytest.raises(OperationError, match=r"as\.scalar"):
         call("as.scalar", value)

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 from calls import call, check, column, infer, rows
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 import gramian.ops.cumulative  # noqa: F401

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import scipy.stats
 from calls import call, check, column, infer, rows
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from gramian.ir.sparse import densify
 from gramian.errors import OperationError, SizeError
 from gramian.ir.op import REGISTRY, Effect
+from gramian.ir.sparse import densify
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, matrix, scalar
 from gramian.ops.generate import RandomCells
 

@@ -7,8 +7,7 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import gramian.ops.select  # noqa: F401
 from gramian.errors import OperationError, SizeError

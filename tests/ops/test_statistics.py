@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from calls import call, check, column, infer
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import gramian.ops.distribution
 import gramian.ops.statistics  # noqa: F401

@@ -8,8 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from calls import call, check, column, infer, rows
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import gramian.ops.table  # noqa: F401
 from gramian.errors import OperationError, SizeError

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from gramian.errors import OperationError
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 from gramian.ir.node import check_arguments
 from gramian.ir.op import REGISTRY, Effect
-from gramian.ir.types import DOUBLE, LIST, NOTHING, UNKNOWN, matrix, scalar, type_of
-from gramian.ir.types import STRING as STRING_TYPE
+from gramian.ir.types import DOUBLE, LIST, NOTHING, STRING as STRING_TYPE, UNKNOWN, matrix, scalar, type_of
 from gramian.ir.values import ListValue
 from gramian.ops import text
 from gramian.ops.text import ScriptStop, format_printf

@@ -102,7 +102,7 @@ class Writer:
             lambda: self.int(s, 0),
         ]
         if self.special:
-            options.append(lambda: self.pick("NaN", "Inf", "(-Inf)", "(0 * -1.0)", "1"))
+            options += [lambda: self.pick("NaN", "Inf", "(-Inf)", "(0 * -1.0)", "1")] * 2
         if depth:
             cell = lambda: f"as.scalar({self.square(s, depth - 1)}[{self.position(s)}, {self.position(s)}])"  # noqa: E731
             options += [

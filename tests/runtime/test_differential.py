@@ -73,7 +73,7 @@ class Thrown:
 @pytest.mark.parametrize("start", range(0, 120, 10))
 def test_random_programs(start):
     for offset in range(10):
-        check(program(Thrown(start + offset), 4 + offset))
+        check(program(Thrown(start + offset), 4 + offset, special=start % 40 == 0))
 
 
 @pytest.mark.parametrize("densest", [0.7, 1.0])

@@ -123,8 +123,9 @@ class Op:
     `infer(*types)` gives the result type, or raises `OperationError` (types) or `SizeError` (sizes); it gets one `Type` per
     argument, MISSING for an optional one that was not given. `kernel(*values)` is the meaning on NumPy arrays and Python
     scalars, None for MISSING. `scalar(*types)` gives Python source with places {0}, {1}, ... for scalar arguments of
-    those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per differentiable parameter, with the names of the
-    parameters, `out` and `dout`. `samples` are argument lists in DML on which the generic tests try the operator.
+    those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per
+    differentiable parameter, with the names of the parameters, `out` and `dout`. `samples` are argument lists in DML on
+    which the generic tests try the operator.
     `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """
 

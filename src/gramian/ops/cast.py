@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
-from gramian.ir import frame as f
-from gramian.ir import scalar as s
+from gramian.ir import frame as f, scalar as s
 from gramian.ir.frame import Frame
 from gramian.ir.op import Op, Trait, define
 from gramian.ir.types import (
@@ -24,11 +23,11 @@ from gramian.ir.types import (
     ScalarValue,
     Type,
     ValueType,
+    frame as frame_type,
     matrix,
     scalar,
     type_of,
 )
-from gramian.ir.types import frame as frame_type
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix
 

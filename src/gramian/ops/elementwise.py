@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -497,7 +498,7 @@ def ifelse(test: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(v, np.ndarray) for v in (test, yes, no)):
         return s.choose(test, yes, no)
     shapes = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
-    for first, second in zip(shapes, shapes[1:], strict=False):
+    for first, second in pairwise(shapes):
         if first.shape != second.shape:
             check_broadcast("ifelse()", first, second)
     return np.where(np.not_equal(test, 0), yes, no).astype(np.float64, copy=False)

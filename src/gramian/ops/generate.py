@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError, did_you_mean
-from gramian.ir import scalar as s
-from gramian.ir import sparse
+from gramian.ir import scalar as s, sparse
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import DOUBLE, INT, NUMBER, Type, matrix
 from gramian.ops.rules import Matrix, Shape, shape, shape_text

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError, did_you_mean
-from gramian.ir import scalar as s
-from gramian.ir import sparse
+from gramian.ir import scalar as s, sparse
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.types import INT, MISSING, Type, matrix, scalar
 from gramian.ops.aggregate import check_columns, size
@@ -78,10 +77,10 @@ def table(a: Matrix, b: Any, w: Any, rows: Any, cols: Any, flag: bool | None) ->
 def _used(a: Matrix, b: Matrix, rows: int | None, cols: int | None) -> npt.NDArray[np.bool_] | None:
     """Which pairs count: those without NaN that lie inside a given size. None for all of them, the usual case."""
     used = None
-    for x, size in ((a, rows), (b, cols)):
+    for x, limit in ((a, rows), (b, cols)):
         largest = float(np.max(x, initial=0.0))  # NaN if there is one
-        if largest != largest or (size is not None and largest >= size + 1.0):
-            inside = ~np.isnan(x) if size is None else x < size + 1.0
+        if largest != largest or (limit is not None and largest >= limit + 1.0):
+            inside = ~np.isnan(x) if limit is None else x < limit + 1.0
             used = inside if used is None else used & inside
     return used
 

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError
-from gramian.ir import frame as f
-from gramian.ir import scalar as s
+from gramian.ir import frame as f, scalar as s
 from gramian.ir.frame import Frame
 from gramian.ir.op import Effect, define
 from gramian.ir.types import NOTHING, STRING, UNKNOWN, ScalarValue, Type, scalar

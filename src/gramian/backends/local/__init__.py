@@ -11,7 +11,10 @@ from gramian.runtime.backend import Kernel
 
 # These look at nothing but shapes, or take sparse matrices as they are.
 INDIFFERENT = frozenset(
-    "nrow ncol length list listIndex listAssign remove as.list print stop assert cell write eval evalList".split()
+    {
+        *("nrow", "ncol", "length", "list", "listIndex", "listAssign", "remove", "as.list"),
+        *("cell", "print", "stop", "assert", "write", "eval", "evalList"),
+    }
 )
 
 

@@ -20,7 +20,7 @@ from gramian.settings import Settings
 from gramian.source import Span
 
 
-class Poisoned(Exception):
+class Poisoned(Exception):  # noqa: N818 - it is no error of its own
     """An expression reads a variable whose assignment was wrong: that was reported already."""
 
 

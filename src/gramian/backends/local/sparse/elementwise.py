@@ -133,7 +133,10 @@ def log(x: Any, base: Any = None) -> Any:
     return op.kernel(made_dense(op, x)) if base is None else binary(op)(x, base)
 
 
-BINARY = "+ - * / ^ %/% %% == != < <= > >= & | xor bitwAnd bitwOr bitwXor".split()
+BINARY = (
+    *("+", "-", "*", "/", "^", "%/%", "%%", "==", "!=", "<", "<=", ">", ">=", "&", "|"),
+    *("xor", "bitwAnd", "bitwOr", "bitwXor"),
+)
 
 KERNELS: Mapping[str, Kernel] = {
     **{

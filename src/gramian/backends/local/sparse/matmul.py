@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def _split(a: Any, parts: int) -> list[tuple[Any, slice]]:
     ends = np.searchsorted(a.indptr, np.linspace(0, a.nnz, parts + 1)[1:-1])
     edges = [0, *np.unique(ends).tolist(), len(a.indptr) - 1]
     blocks = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         first, last = int(a.indptr[start]), int(a.indptr[stop])
         block = type(a)((stop - start, a.shape[1]) if a.format == "csr" else (a.shape[0], stop - start))
         # Given to the constructor, parts of arrays would be copied.
