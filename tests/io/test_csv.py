@@ -101,6 +101,39 @@ def test_lines_of_wrong_length(text: str, message: str) -> None:
     assert message in refused(text).message
 
 
+@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize("cols", [3, 1500])
+def test_a_file_that_changes_its_width_half_way(width: int, cols: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 20_000)
+    row, other = ",".join(["1.5"] * cols), ",".join(["1.5"] * (cols + width - 3))
+    error = refused((row + "\n") * 3000 + (other + "\n") * 3000 if cols == 3 else (row + "\n") * 30 + other)
+    line = 3001 if cols == 3 else 31
+    assert error.message == f"'x.csv' line {line}: expected {cols} fields, found {cols + width - 3}"
+
+
+@pytest.mark.parametrize("cols", [1, 3, 1200])
+@pytest.mark.parametrize("default", [0.0, 4.0, np.nan, np.inf])
+def test_named_numbers_and_empty_fields(cols: int, default: float) -> None:
+    """The quick ways and the thorough one read the same."""
+    rng = np.random.default_rng(1)
+    forms = np.array(["1.5", "NaN", "Infinity", "-Infinity", "", "-0.0"])
+    values = np.array([1.5, np.nan, np.inf, -np.inf, default, -0.0])
+    which = rng.integers(0, len(forms), (3000 // cols, cols))
+    text = "\n".join(",".join(row) for row in forms[which]) + "\n"
+    np.testing.assert_array_equal(read(text, default=default), values[which])
+    np.testing.assert_array_equal(read(text.replace("1.5", "+1.5"), default=default), values[which])
+    for odd in ("nan", "inf", "-NaN", "infinity", "NaN(NaN)", "NaNs"):
+        assert f"'{odd}' is not a number" in refused(text + ",".join([odd] + ["1"] * (cols - 1))).message
+    missing = np.where(which == 5, np.nan, np.where(which == 4, np.nan, values[which]))
+    np.testing.assert_array_equal(read(text, naStrings=["", "-0.0"]), missing)
+    assert "'inf'" in refused(text.replace("1.5", "inf"), naStrings=["", "NaN"]).message
+
+
+def test_a_lone_carriage_return_ends_no_line() -> None:
+    assert "line 1" in refused("1,2\r3,4\n").message
+    assert "line 1" in refused("1\r2\n").message
+
+
 def test_errors_count_the_header() -> None:
     assert "line 3:" in refused("a,b\n1,2\n3\n", header=True).message
     assert "line 3, column 1" in refused("a,b\n1,2\nx,3\n", header=True).message

@@ -134,20 +134,34 @@ def test_a_full_disk() -> None:
     """The real thing, by a limit on the size of files, in a process of its own."""
     write_value(5, "x", {})
     old = content()
-    script = f"""
+    script = """
 import resource, signal
 import numpy as np
+from scipy.sparse import csr_array
 from gramian.errors import OperationError
 from gramian.io import write_value
+from gramian.ir.frame import Frame
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    write_value(np.random.default_rng(1).standard_normal((200, 100)), "x", {{"format": "{format}"}})
-except OperationError as error:
-    print(error)
+dense = np.random.default_rng(1).standard_normal((200, 100))
+frame = Frame.from_matrix(dense)
+for value, formats in (
+    (dense, "text csv mm binary npy libsvm parquet hdf5"),
+    (csr_array(dense), "text csv mm binary libsvm parquet hdf5"),
+    (frame, "text csv binary parquet jsonl"),
+):
+    for format in formats.split():
+        try:
+            write_value(value, "x", {"format": format})
+        except OperationError as error:
+            print(format, error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout == "cannot write 'x': File too large\n", done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 20, done.stderr
+    for line in lines:
+        assert line.partition(" ")[2].startswith("cannot write 'x': "), line
+        assert "File too large" in line
     assert content() == old
 
 
