@@ -87,20 +87,31 @@ def test_errors_name_the_url(memory: Any) -> None:
         write_value(np.zeros((0, 1)), "memory://z", {})
 
 
-@pytest.mark.parametrize("method", ["put_file", "mv"])
-def test_failing_while_writing(method: str, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_value(5, "memory://x", {})
+@pytest.mark.parametrize("before", [None, 5, ListValue([1, 2])])
+@pytest.mark.parametrize("after", [MATRIX, ListValue([1, MATRIX])])
+@pytest.mark.parametrize(("method", "call"), [("put", 1), ("put", 2), ("mv", 1), ("mv", 2), ("mv", 3), ("mv", 4)])
+def test_failing_while_writing(
+    before: Any, after: Any, method: str, call: int, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before is not None:
+        write_value(before, "memory://d/x", {})
     old = content(memory)
+    calls: list[str] = []
+    real = getattr(MemoryFileSystem, method)
 
-    def fail(*_: Any, **__: Any) -> None:
-        raise ConnectionError("connection lost\nlong story")
+    def fail_once(self: Any, source: str, target: str, **options: Any) -> None:
+        calls.append(source)
+        if len(calls) == call:
+            raise ConnectionError("connection lost\nlong story")
+        real(self, source, target, **options)
 
-    monkeypatch.setattr(MemoryFileSystem, method, fail)
-    with pytest.raises(OperationError, match="^cannot write 'memory://x': connection lost"):
-        write_value(MATRIX, "memory://x", {})
-    if method == "put_file":
-        assert content(memory) == old
-    assert not any(".tmp" in name for name in content(memory))
+    monkeypatch.setattr(MemoryFileSystem, method, fail_once)
+    if before is None and (method, call) in (("mv", 3), ("mv", 4)):
+        write_value(after, "memory://d/x", {})  # nothing to move out of the way
+        return
+    with pytest.raises(OperationError, match=r"^cannot write 'memory://d/x': connection lost$"):
+        write_value(after, "memory://d/x", {})
+    assert content(memory) == old
 
 
 def test_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:

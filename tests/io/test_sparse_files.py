@@ -123,7 +123,7 @@ def test_damaged_files_of_scipy() -> None:
 
 
 def test_large_csv_files_of_zeros_become_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 60_000)
     matrix = sample()
     write_value(matrix, "x", {"format": "csv"})
     assert not is_sparse(read_value("x", {}))

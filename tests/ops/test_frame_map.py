@@ -303,7 +303,7 @@ def test_python(cell: str, expression: str, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("py: x.", "is not Python"),
+        ("py: x.", "is not a Python expression"),
         ("py: open('f')", "unknown name 'open'"),
         ("py: __import__('os')", "unknown name '__import__'"),
         ("py: x.__class__", "unknown method '__class__'"),

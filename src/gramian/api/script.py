@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 import gramian.ops
 from gramian.backends.local import LocalBackend
 from gramian.errors import UsageError, did_you_mean
@@ -36,7 +38,7 @@ class Script:
             ScriptError: with every error that was found.
         """
         settings = settings or Settings()
-        with deep_recursion():
+        with deep_recursion(), np.errstate(all="ignore"):
             program = run_passes(lower(source, parse, settings), Facts(), settings.until)
         return cls(program, settings)
 

@@ -5,7 +5,6 @@ All keep every bit and read quickly.
 
 from __future__ import annotations
 
-import zipfile
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,19 +89,23 @@ def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
 
 
 def _sparse_shape(path: str) -> Any:
+    import zipfile
+
     try:
-        with failing_as("read", path), np.load(only_file(path, "binary"), allow_pickle=False) as members:
-            return members["shape"]
+        with failing_as("read", path), open(only_file(path, "binary"), "rb") as file:
+            return np.load(file, allow_pickle=False)["shape"]
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
         raise _no_sparse_matrix(path, problem) from None
 
 
 def _load_sparse(path: str) -> Any:
+    import zipfile
+
     from scipy.sparse import csc_array, csr_array, load_npz
 
     try:
-        with failing_as("read", path):
-            matrix = load_npz(only_file(path, "binary"))
+        with failing_as("read", path), open(only_file(path, "binary"), "rb") as file:
+            matrix = load_npz(file)
             if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
                 raise OperationError(f"'{path}' holds a {matrix.ndim}-dimensional array of {matrix.dtype}")
             matrix = (csc_array if matrix.format == "csc" else csr_array)(matrix, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
 
 
 def write_matrix(path: str, matrix: Any, dataset: str | None) -> None:
-    with _library().File(path, "x") as file:
+    with _plain_errors(), _library().File(path, "x") as file:
         try:
             data = file.create_dataset(dataset or DATASET, matrix.shape, "f8")
         except ValueError as problem:
@@ -49,6 +50,18 @@ def write_matrix(path: str, matrix: Any, dataset: str | None) -> None:
         for block in dense_blocks(matrix):
             data[start : start + len(block)] = block
             start += len(block)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The system's own errors, which h5py wraps in many words, and hides behind others when it closes the file."""
+    try:
+        yield
+    except (OSError, RuntimeError) as problem:
+        number = getattr(problem, "errno", None) or getattr(problem.__context__, "errno", None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number)) from problem
 
 
 def _library() -> Any:

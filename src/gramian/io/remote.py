@@ -10,11 +10,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from gramian.errors import OperationError
-from gramian.io.files import failing_as
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _FILE = re.compile(r"file:(//(localhost)?)?(?=/)", re.IGNORECASE)
@@ -60,7 +58,7 @@ def fetched(url: str, *, only_metadata: bool = False) -> Iterator[str]:
 def uploaded(url: str) -> Iterator[str]:
     """A path on this machine; what is there at the end of the context takes the place of what the URL named.
 
-    It travels under a temporary name first, so that a broken connection leaves the old data as they are.
+    It travels under a temporary name first, so that a broken connection leaves the old data as they were.
 
     Raises:
         OperationError: fsspec cannot write there.
@@ -86,19 +84,12 @@ def _file_system(url: str) -> tuple[Any, str]:
 def _reach(action: str, url: str, work: Callable[[], R]) -> R:
     """Whatever a protocol's package raises, its message is for the author of the script."""
     try:
-        with failing_as(action, url):
-            return work()
-    except (OperationError, KeyboardInterrupt):
-        raise
-    except ImportError as problem:
-        raise OperationError(f"cannot {action} '{url}': {_first_line(problem)}", _PACKAGES) from None
+        return work()
     except Exception as problem:
-        raise OperationError(f"cannot {action} '{url}': {_first_line(problem)}") from problem
-
-
-def _first_line(problem: Exception) -> str:
-    """Some messages go on for pages."""
-    return next(iter(str(problem).splitlines()), type(problem).__name__)
+        lines = str(getattr(problem, "strerror", None) or problem).splitlines()  # some go on for pages
+        reason = lines[0] if lines else type(problem).__name__
+        hint = _PACKAGES if isinstance(problem, ImportError) else None
+        raise OperationError(f"cannot {action} '{url}': {reason}", hint) from problem
 
 
 def _fetch(files: Any, name: str, copy: str) -> bool:
@@ -115,31 +106,53 @@ def _fetch(files: Any, name: str, copy: str) -> bool:
 
 
 def _install(files: Any, copy: str, name: str) -> None:
-    """Data first; the metadata, which make them known, last."""
+    """Everything under temporary names first; then the old data make room, and come back if something fails."""
     folder, _, _ = name.rpartition("/")
     if folder:
         files.makedirs(folder, exist_ok=True)
-    temporary = f"{name}.{secrets.token_hex(8)}.tmp"
-    pairs = [(copy, temporary, name)]
-    if os.path.exists(copy + ".mtd"):
-        pairs.append((copy + ".mtd", temporary + ".mtd", name + ".mtd"))
+    token = secrets.token_hex(8)
+    moved: list[str] = []
+    placed: list[str] = []
     try:
-        for source, between, _target in pairs:
-            files.put(source + "/" if os.path.isdir(source) else source, between, recursive=os.path.isdir(source))
-        for old in (name + ".mtd", name):
-            if files.exists(old):
-                files.rm(old, recursive=True)
-        for source, between, target in pairs:
-            files.mv(between, target, recursive=os.path.isdir(source))
+        for end in _ends(copy):
+            _move(files.put, copy + end, f"{name}.{token}.tmp{end}", os.path.isdir(copy + end))
+        for end in ("", ".mtd"):
+            if files.exists(name + end):
+                _move(files.mv, name + end, f"{name}.{token}.old{end}", files.isdir(name + end))
+                moved.append(end)
+        for end in _ends(copy):
+            placed.append(end)
+            _move(files.mv, f"{name}.{token}.tmp{end}", name + end, os.path.isdir(copy + end))
+    except BaseException:
+        for end in placed:
+            _remove(files, name + end)
+        for end in moved:
+            _move(files.mv, f"{name}.{token}.old{end}", name + end, files.isdir(f"{name}.{token}.old{end}"))
+        raise
     finally:
-        for _source, between, _target in pairs:
-            if files.exists(between):
-                files.rm(between, recursive=True)
+        for end in ("", ".mtd"):
+            _remove(files, f"{name}.{token}.tmp{end}")
+            _remove(files, f"{name}.{token}.old{end}")
+
+
+def _ends(copy: str) -> tuple[str, ...]:
+    return ("", ".mtd") if os.path.exists(copy + ".mtd") else ("",)
+
+
+def _move(function: Callable[..., None], source: str, target: str, folder: bool) -> None:
+    function(source + "/" if folder else source, target, recursive=folder)
+
+
+def _remove(files: Any, name: str) -> None:
+    if files.exists(name):
+        files.rm(name, recursive=True)
 
 
 @contextmanager
 def _about(url: str) -> Iterator[str]:
     """A path in a temporary folder, with the URL's last part as name; errors about it become errors about the URL."""
+    from tempfile import TemporaryDirectory
+
     name = re.split(r"[?#]", url.rstrip("/"))[0].rpartition("/")[2]
     with TemporaryDirectory(prefix="gramian-") as folder:
         copy = os.path.join(folder, name or "data")

@@ -86,7 +86,7 @@ def _set_aside(path: str, aside: list[str], undo: list[Callable[[], None]], *, k
 
 def _put_back(name: str, path: str) -> None:
     if os.path.lexists(name):
-        if os.path.isdir(path):
+        if os.path.isdir(path) or os.path.isdir(name):
             delete(path)
         os.rename(name, path)
         delete(name)  # renaming leaves two names of one file as they are

@@ -40,7 +40,7 @@ def column_type(name: str) -> str:
     """
     found = _ALIASES.get(name.strip().lower())
     if found is None:
-        hint = did_you_mean(name.strip(), _ALIASES) or f"the types are {', '.join(COLUMN_TYPES)}"
+        hint = did_you_mean(name.strip().upper(), map(str.upper, _ALIASES)) or f"the types are {', '.join(COLUMN_TYPES)}"
         raise OperationError(f"'{name}' is no type of a frame column", hint)
     return found
 
@@ -245,7 +245,14 @@ class Frame:
             what = "not a number" if target == FP64 else f"not of type {target}"
             place = f"row {row + 1}, column {position + 1} ({self.names[position]}) of a frame"
             hint = "transformencode() turns text into numbers" if target == FP64 else None
-            raise OperationError(f"{shown(value)} in {place} is {what}", hint) from None
+            raise OperationError(f"{shown(value)} in {place} is {what}", missing_hint(value) or hint) from None
+
+
+def missing_hint(value: ScalarValue | None) -> str | None:
+    """What to do about a text that is no number, if such texts usually stand for a missing value."""
+    if not isinstance(value, str) or value.strip().lower() not in ("na", "n/a", "null", "none", "?", "-", "."):
+        return None
+    return f"if '{value}' stands for a missing value, read the csv file with naStrings=\"{value}\""
 
 
 def shown(value: ScalarValue | None) -> str:

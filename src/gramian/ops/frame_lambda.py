@@ -268,7 +268,8 @@ class _Parser:
         if self.accept("("):
             return self.call(token, java.FUNCTIONS[""], "f__", "function", [])
         known = [*self.params, *_CONSTANTS, *(owner for owner in java.FUNCTIONS if owner)]
-        return self.fail(f"unknown name '{token.text}'", token.at, did_you_mean(token.text, known))
+        hint = did_you_mean(token.text, known) or f"the expression is about {' and '.join(self.params)}"
+        return self.fail(f"unknown name '{token.text}'", token.at, hint)
 
     def array(self) -> str:
         """`new String[]{a, b}`, behind the word new."""

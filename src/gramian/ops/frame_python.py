@@ -65,7 +65,7 @@ def translate(text: str) -> Lambda:
         tree = ast.parse(body, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be read"
-        raise OperationError(f"the expression '{body}' of map() is not Python: {reason}") from None
+        raise OperationError(f"the expression '{body}' of map() is not a Python expression: {reason}") from None
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
     known = {*PARAMS, *FUNCTIONS, *(n.id for n in names if isinstance(n.ctx, ast.Store))}
     for node in ast.walk(tree):

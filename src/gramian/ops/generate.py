@@ -20,12 +20,23 @@ from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import DOUBLE, INT, NUMBER, Type, matrix
 from gramian.ops.rules import Matrix, Shape, shape, shape_text
 
+LARGEST_SIZE = 2**47  # the address space of today's machines has as many bytes
+
 
 def checked_size(what: str, name: str, value: int | None) -> int | None:
     """A number of rows or columns, if it is known and not negative."""
     if value is not None and value < 0:
         raise SizeError(f"argument '{name}' of {what} must not be negative, found {value}")
+    if value is not None and value > LARGEST_SIZE:
+        raise SizeError(f"argument '{name}' of {what} is too large for any memory: {value}")
     return value
+
+
+def checked_shape(what: str, rows: int, cols: int) -> None:
+    checked_size(what, "rows", rows)
+    checked_size(what, "cols", cols)
+    if rows * cols > LARGEST_SIZE:
+        raise SizeError(f"a {rows}x{cols} matrix, as {what} would make it, is too large for any memory")
 
 
 def _known_size(what: str, name: str, type: Type) -> int | None:
@@ -54,8 +65,7 @@ def _check_cells(what: str, found: int | None, rows: int | None, cols: int | Non
 
 
 def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
-    checked_size("matrix()", "rows", rows)
-    checked_size("matrix()", "cols", cols)
+    checked_shape("matrix()", rows, cols)
     if isinstance(data, np.ndarray):
         _check_cells("in argument 'data'", data.size, rows, cols)
         return np.reshape(data, (rows, cols), order="C" if byrow else "F")
@@ -221,8 +231,7 @@ class RandomCells:
 
 
 def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Any:
-    checked_size("rand()", "rows", rows)
-    checked_size("rand()", "cols", cols)
+    checked_shape("rand()", rows, cols)
     _check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
     if sparse.worth(rows * cols, int(rows * cols * sparsity)):

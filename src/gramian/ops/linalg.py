@@ -27,7 +27,7 @@ def _check_finite(what: str, a: Matrix) -> None:
         found = "NaN" if np.isnan(a[row, col]) else "infinite"
         raise OperationError(
             f"{what} needs finite numbers, cell [{row + 1},{col + 1}] is {found}",
-            "replace missing values first, for example with replace()",
+            "replace it first, for example with replace()",
         )
 
 

@@ -176,7 +176,8 @@ def check_probabilities(what: str, name: str, p: Any, *, nan: bool = False) -> N
     wrong = values[~((values >= 0) & (values <= 1) | (np.isnan(values) & nan))]
     if wrong.size:
         raise OperationError(
-            f"argument '{name}' of {what} must lie between 0 and 1, found {s.text(float(wrong.flat[0]))}"
+            f"argument '{name}' of {what} must lie between 0 and 1, found {s.text(float(wrong.flat[0]))}",
+            "it is a share: 0.95 stands for 95 percent" if 1 < wrong.flat[0] <= 100 else None,
         )
 
 

@@ -16,6 +16,7 @@ from gramian.ir.frame import Frame
 from gramian.ir.node import Node
 from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
+from gramian.ir.sparse import is_sparse
 from gramian.ir.types import Kind, Type
 from gramian.runtime.codegen import Generated
 from gramian.source import Span
@@ -172,7 +173,7 @@ def _arguments(point: Point) -> list[Any]:
 
 
 def _description(value: Any) -> str | None:
-    if isinstance(value, np.ndarray | Frame):
+    if isinstance(value, np.ndarray | Frame) or is_sparse(value):
         kind = Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
         return Type(kind, rows=value.shape[0], cols=value.shape[1]).describe()
     return None

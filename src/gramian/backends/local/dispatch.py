@@ -54,7 +54,8 @@ def made_dense(op: Op, value: Any) -> Any:
     if needed > there:
         raise OperationError(
             f"{describe_op(op)} needs the sparse {rows}x{cols} matrix cell by cell, which takes "
-            f"{needed / 1e9:.1f} GB; this machine has {there / 1e9:.1f} GB"
+            f"{needed / 1e9:.1f} GB; this machine has {there / 1e9:.1f} GB",
+            "take fewer rows or columns at a time, or operations that keep zeros zero",
         )
     return value.toarray()
 

@@ -242,7 +242,11 @@ def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
     if param.accepts_type(node.type):
         return
     hint = None
-    if node.type.is_matrix and "matrix" not in param.accepts:
+    if node.type.is_matrix and "frame" in param.accepts:
+        hint = "use as.frame()"
+    elif "list" in param.accepts:
+        hint = "make a list with list()"
+    elif node.type.is_matrix and "matrix" not in param.accepts:
         hint = "use as.scalar() to take the number out of a 1x1 matrix"
     elif node.type.is_numeric and "matrix" in param.accepts:
         hint = "use as.matrix() to make a 1x1 matrix of a scalar"

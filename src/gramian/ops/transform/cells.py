@@ -150,7 +150,7 @@ def _no_number(frame: Frame, position: int, row: int) -> OperationError:
     text = frame.cell(row, position)
     return OperationError(
         f"'{text}' in row {row + 1}, column {position + 1} ({frame.names[position]}) of the frame is not a number",
-        'columns of text need a coding in the specification, such as "recode" or "hash"',
+        missing_hint(text) or 'columns of text need a coding in the specification, such as "recode" or "hash"',
     )
 
 

@@ -341,7 +341,7 @@ def _buckets(content: Mapping[str, Any]) -> int:
             raise OperationError(f"{WHAT} has K, but no column to hash", 'list the columns under "hash"')
         return whole(content["K"], f"'K' of {WHAT}")
     if "hash" in content:
-        raise OperationError(f"{WHAT} lacks K, the number of codes for hashed columns", 'as in "hash": [1], "K": 100')
+        raise OperationError(f"{WHAT} lacks K, the number of codes for hashed columns", 'as in "K": 100')
     return 0
 
 
