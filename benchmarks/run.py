@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from measures import compile_time, loops, matrices, sparse, startup, transforms
+from measures import compile_time, files, loops, matrices, sparse, startup, transforms
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ MEASURES = (
     Measure("while loop, 1,000,000 iterations", "the same in Python", loops.gramian_while, loops.python_while, 2.0),
     Measure("100,000 cells read and written", "the same with NumPy", loops.gramian_cells, loops.numpy_cells, 4.0),
     Measure("sparse t(X) %*% (X %*% v)", "SciPy", sparse.gramian_product, sparse.scipy_product, 1.0),
+    Measure("read csv, 1,000,000 x 100", "pyarrow into NumPy", files.gramian_csv, files.pyarrow_csv, 1.2),
     Measure("dummycode 1,000,000 x 10", "OneHotEncoder", transforms.gramian_encode, transforms.sklearn_encode, 1.0),
     Measure("table, 10,000,000 rows", "numpy.bincount", matrices.gramian_table, matrices.numpy_table, 1.2),
     Measure("order, 10,000,000 rows", "numpy.argsort", matrices.gramian_order, matrices.numpy_order, 1.2),

@@ -13,10 +13,10 @@ from hypothesis import given, strategies as st
 
 import gramian.ops.transform  # noqa: F401
 from gramian.errors import OperationError, SizeError
+from gramian.ir import imputed
 from gramian.ir.frame import FP64, INT64, STRING, Frame
 from gramian.ir.sparse import densify
 from gramian.ir.types import STRING as STRING_TYPE, frame, matrix, scalar
-from gramian.ops.transform import metadata
 
 NAN = math.nan
 GOODS = Frame.of(
@@ -187,7 +187,7 @@ def test_stored_metadata(tmp_path: Path) -> None:
     assert M.names == ["color", "size", "price", "kind"]
     expected = [["dark, red·1", "blue·2", "green·3"], ["1.0·4.0", "4.0·7.0", "7.0·10.0"]]
     assert cells(M) == [*expected, [None] * 3, ["4", None, None]]
-    assert metadata.imputed(M, 2) == "30.5"
+    assert imputed.imputed(M, 2) == "30.5"
     target = Frame.of(
         [["green", "dark, red"], [5.0, NAN], [NAN, 1.0], ["red", ""]], [STRING, FP64, FP64, STRING], M.names
     )

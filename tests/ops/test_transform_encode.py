@@ -17,10 +17,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 import gramian.ops.transform  # noqa: F401
 from gramian.errors import OperationError, SizeError
+from gramian.ir import imputed
 from gramian.ir.frame import BOOLEAN, FP64, INT64, STRING, Frame
 from gramian.ir.sparse import is_sparse
 from gramian.ir.types import DOUBLE, STRING as STRING_TYPE, frame, matrix, results, scalar
-from gramian.ops.transform import metadata
 from gramian.ops.transform.udf import functions_called_by
 
 NAN = math.nan
@@ -274,7 +274,7 @@ def test_impute() -> None:
               {"id": 1, "method": "global_mode"}, {"id": 2, "method": "global_mean"}]}"""
     X, M = encode(GOODS, spec)
     same(X, [[1, 1, 10], [2, 2.5, 20], [1, 3, 99], [1, 4, 40], [3, 2, 50]])
-    assert [metadata.imputed(M, j) for j in range(3)] == ["red", "2.5", "99"]
+    assert [imputed.imputed(M, j) for j in range(3)] == ["red", "2.5", "99"]
     other = texts(["", "black", "green"], ["", "7", None], [None, "1", "2"], names=GOODS.names)
     same(apply(other, spec, M), [[1, 2.5, 99], [NAN, 7, 1], [3, 2.5, 2]])
 
@@ -292,7 +292,7 @@ def test_modes() -> None:
     modes = "impute: [{id: 1, method: global_mode}, {id: 2, method: global_mode}]"
     X, M = encode(target, f"{{ids: true, recode: [1], {modes}}}")
     same(X, [[1, 10], [2, 9], [2, 9], [2, 9], [1, 10], [3, 1]])
-    assert [metadata.imputed(M, j) for j in range(2)] == ["a", "9.0"]
+    assert [imputed.imputed(M, j) for j in range(2)] == ["a", "9.0"]
 
 
 def test_codes_do_not_depend_on_what_is_imputed() -> None:
@@ -436,13 +436,13 @@ def test_columns_have_to_be_those_of_the_metadata() -> None:
 
 def test_lines_of_csv_files() -> None:
     _, M = encode(GOODS, "{recode: [color], impute: [{name: price, method: global_mean}]}")
-    lines = metadata.csv_lines(M, ",")
+    lines = imputed.csv_lines(M, ",")
     assert lines == ["#Meta·MV,null,null,30.0", "#Meta·ND,3,-1,-1"]
     plain = texts(*cells(M), names=M.names)
-    assert metadata.csv_lines(plain, ",") == []
-    read = metadata.with_csv_line(plain, lines[0].split(","))
-    assert [metadata.imputed(read, j) for j in range(3)] == [None, None, "30.0"]
-    assert "has 1 values for 3 columns" in refusal(metadata.with_csv_line, plain, ["#Meta·MV", "1"])
+    assert imputed.csv_lines(plain, ",") == []
+    read = imputed.with_csv_line(plain, lines[0].split(","))
+    assert [imputed.imputed(read, j) for j in range(3)] == [None, None, "30.0"]
+    assert "has 1 values in its line" in refusal(imputed.with_csv_line, plain, ["#Meta·MV", "1"])
 
 
 def test_large_frames_are_encoded_by_threads() -> None:

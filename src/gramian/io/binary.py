@@ -80,6 +80,8 @@ def _load(path: str, *, mapped: bool) -> npt.NDArray[Any]:
         with failing_as("read", path):
             array: npt.NDArray[Any] = np.load(name, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (ValueError, EOFError) as problem:
+        if "object" in str(problem):
+            raise OperationError(f"'{path}' holds an array of objects, not a matrix of numbers") from None
         raise OperationError(f"cannot read '{path}': {problem}") from None
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
         raise OperationError(
@@ -139,4 +141,5 @@ def _check_magic(path: str, magic: bytes, data_type: str) -> None:
         return
     hint = {NUMPY: 'it holds a matrix: leave out data_type="frame"', ARROW: 'it holds a frame: give data_type="frame"'}
     other = next((text for key, text in hint.items() if start.startswith(key)), None)
-    raise OperationError(f"'{path}' is not a file in gramian's binary format of a {data_type}", other)
+    kind = "NumPy" if magic == NUMPY else "Arrow"
+    raise OperationError(f"'{path}' is not a {kind} file, the binary format of a {data_type}", other)

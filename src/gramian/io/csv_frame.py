@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from gramian.errors import OperationError
 from gramian.io import numbers
 from gramian.io.files import BOM, failing_as, part_files
+from gramian.ir import imputed
 from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, default_names
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 1 << 16
 _MIN_BLOCK = 1 << 20
+_META = "#Meta·".encode()
 _EMPTY_LINE = re.compile(rb"(^|\n)\r?\n")
 
 
@@ -34,6 +36,7 @@ def read_frame(plan: ReadPlan) -> Frame:
 
     tables = []
     header: list[str] | None = None
+    values: list[str] | None = None  # what fills missing cells, in the files of metadata frames
     cols = plan.cols
     for part in part_files(plan.path):
         with failing_as("read", part), open(part, "rb") as file:
@@ -45,13 +48,19 @@ def read_frame(plan: ReadPlan) -> Frame:
                 if header in (None, fields):
                     header = fields
                     data, lines = data[length:], data.count(b"\n", 0, length)
+            while data.startswith(_META):
+                length, fields = _first_record(data, plan.sep)
+                values = fields if fields[0] == imputed.VALUES_LINE else values
+                data, lines = data[length:], lines + 1
             if data:
                 cols = cols or _count_columns(data, header, plan)
                 tables.append(_table(data, cols, plan, lines))
     if not tables:
         raise OperationError(f"'{plan.path}' has no rows" if plan.header else f"'{plan.path}' is empty")
     table = pa.concat_tables(tables).combine_chunks()
-    return typed(Frame(table.rename_columns(_names(header, table.num_columns, plan.path))), plan)
+    frame = typed(Frame(table.rename_columns(_names(header, table.num_columns, plan.path))), plan)
+    with _about(plan.path):
+        return frame if values is None else imputed.with_csv_line(frame, values)
 
 
 def _count_columns(data: bytes, header: Sequence[str] | None, plan: ReadPlan) -> int:
@@ -109,6 +118,7 @@ def write_frame(file: IO[bytes], frame: Frame, *, header: bool, sep: str) -> Non
     if header:
         names = _quoted(pa.array(frame.names, pa.string()), sep)
         file.write((sep.join(names.to_pylist()) + "\n").encode())
+    file.writelines(f"{line}\n".encode() for line in imputed.csv_lines(frame, sep))
     for start in range(0, frame.shape[0], _BATCH_ROWS):
         columns = [
             _quoted(cells, sep) if kind == STRING else cells

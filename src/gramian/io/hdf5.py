@@ -86,8 +86,9 @@ def _data_set(path: str, name: str | None) -> Iterator[Any]:
         with h5py.File(file_name, "r") as file:
             data = _chosen(file, path, name)
             if data.ndim not in (1, 2) or data.dtype.kind not in "biuf":
+                kind = "text or objects" if data.dtype.kind in "OSU" else str(data.dtype)
                 raise OperationError(
-                    f"data set '{data.name}' of '{path}' is a {data.ndim}-dimensional one of {data.dtype}, "
+                    f"data set '{data.name}' of '{path}' is a {data.ndim}-dimensional one of {kind}, "
                     "not a matrix of numbers"
                 )
             yield data

@@ -40,7 +40,9 @@ def column_type(name: str) -> str:
     """
     found = _ALIASES.get(name.strip().lower())
     if found is None:
-        hint = did_you_mean(name.strip().upper(), map(str.upper, _ALIASES)) or f"the types are {', '.join(COLUMN_TYPES)}"
+        hint = (
+            did_you_mean(name.strip().upper(), map(str.upper, _ALIASES)) or f"the types are {', '.join(COLUMN_TYPES)}"
+        )
         raise OperationError(f"'{name}' is no type of a frame column", hint)
     return found
 
@@ -155,6 +157,8 @@ class Frame:
             value = Frame.from_matrix(value)
         if isinstance(value, Frame) and value.shape != size:
             raise SizeError(f"a {_size(value.shape)} frame cannot replace a {_size(size)} region of a frame")
+        if isinstance(value, Frame):
+            value = value.with_names([self.names[j] for j in positions])  # those that messages are to show
         columns = self.table.columns
         for k, j in enumerate(positions):
             if isinstance(value, Frame):

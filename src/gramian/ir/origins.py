@@ -27,7 +27,7 @@ MAX_DEPTH = 3
 _TARGET = re.compile(r"(?:^|[;{})]|\belse\b)\s*([A-Za-z]\w*)\s*(?:<-|=)\s*$")
 # What may stand behind an assignment; anything else continues the expression.
 _END = re.compile(r"(?:\s|\#[^\n]*)*(?:$|[;}A-Za-z])")
-_ARGUMENT = re.compile(r"argument '([\w.]+)' of ")
+_ARGUMENT = re.compile(r"argument '([\w.]+)' of |(?:^|of |in )the (?:transform )?(spec)ification ")
 _INDEX = re.compile(r"\b(row|column) index ")
 
 
@@ -117,7 +117,7 @@ def guilty_place(args: Sequence[Node], op: Op, spans: Spans, call: Span, message
         place = spans.get(arg)
         if place is None or place.source is not call.source or not call.start <= place.start < place.end <= call.end:
             continue
-        is_named = named is not None and op.param(at).name in (named[1], f"{named[1]}_end")
+        is_named = named is not None and op.param(at).name in (named[named.lastindex or 0], f"{named[1]}_end")
         if is_named or (named is None and _is_quoted(arg, message)):
             guilty = place if guilty is None else guilty.to(place)
     return call if guilty is None else replace(guilty, caller=call.caller)

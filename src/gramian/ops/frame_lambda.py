@@ -151,7 +151,7 @@ class _Parser:
             self.params.append(self.parameter())
         if not self.sees("->"):
             self.fail(
-                "expected '->'", self.token.at, 'an expression looks like "x -> x.trim()", or "py: x.strip()" in Python'
+                "expected '->'", self.token.at, 'an expression looks like "x -> x.trim()", or in Python "py: x.strip()"'
             )
         self.next += 1
         if len(self.params) > 2 or len(set(self.params)) < len(self.params):

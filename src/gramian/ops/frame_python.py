@@ -65,11 +65,11 @@ def translate(text: str) -> Lambda:
         tree = ast.parse(body, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be read"
-        raise OperationError(f"the expression '{body}' of map() is not a Python expression: {reason}") from None
+        raise OperationError(f"the expression '{text}' of map() is not a Python expression: {reason}") from None
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
     known = {*PARAMS, *FUNCTIONS, *(n.id for n in names if isinstance(n.ctx, ast.Store))}
     for node in ast.walk(tree):
-        _check(node, known, body)
+        _check(node, known, text)
     pair = any(n.id == "y" for n in names)
     params = PARAMS if pair else PARAMS[:1]
     code = compile(f"lambda {', '.join(params)}: (\n{body}\n)", "<map>", "eval")
@@ -80,9 +80,9 @@ def _text(value: Any) -> str:
     return s.text(value) if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _check(node: ast.AST, known: set[str], body: str) -> None:
+def _check(node: ast.AST, known: set[str], text: str) -> None:
     """Refuse what could reach outside of the expression."""
-    where = f"in the expression '{body}' of map()"
+    where = f"in the expression '{text}' of map()"
     if not isinstance(node, _ALLOWED) or (isinstance(node, ast.Constant) and isinstance(node.value, bytes)):
         what = _CALLED.get(type(node).__name__, type(node).__name__)
         raise OperationError(f"{what} is not allowed {where}")

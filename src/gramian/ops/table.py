@@ -25,11 +25,19 @@ def check_positive(what: str, name: str, values: Matrix) -> None:
     """Refuse numbers that are no positions from 1 on; NaN is left to the caller."""
     if np.min(values, initial=np.inf) >= 1:  # neither wrong numbers nor NaN
         return
-    wrong = values[values < 1]
-    if wrong.size:
+    wrong = values < 1
+    if wrong.any():
+        first = np.unravel_index(np.argmax(wrong), wrong.shape)
         raise OperationError(
-            f"argument '{name}' of {what} must hold numbers from 1 on, found {s.text(float(wrong.flat[0]))}"
+            f"argument '{name}' of {what} must hold numbers from 1 on, found {s.text(float(values[first]))} "
+            f"in {position_text(first)}"
         )
+
+
+def position_text(indices: tuple[np.intp, ...]) -> str:
+    """The place of a cell, counted from 1: of a matrix or of a vector."""
+    row, col = (int(at) + 1 for at in (*indices, 0)[:2])
+    return f"row {row}" if len(indices) == 1 or col == 1 else f"row {row}, column {col}"
 
 
 def count_of(what: str, name: str, positions: Matrix) -> int:
@@ -200,7 +208,8 @@ def grouped(target: Matrix, groups: Matrix, fn: str, weights: Matrix | None, ord
     group = groups[:, 0]
     check_positive("aggregate()", "groups", group)
     if np.isnan(group).any():
-        raise OperationError("argument 'groups' of aggregate() must hold numbers from 1 on, found NaN")
+        row = int(np.argmax(np.isnan(group))) + 1
+        raise OperationError(f"argument 'groups' of aggregate() must hold numbers from 1 on, found NaN in row {row}")
     if ngroups is not None:
         checked_size("aggregate()", "ngroups", ngroups)
         used = group < ngroups + 1.0

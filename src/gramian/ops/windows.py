@@ -160,7 +160,10 @@ def sizes(what: str, name: str, given: ListValue, parts: str) -> list[int]:
             f"argument '{name}' of {what} must be a list of {len(names)} numbers, [{','.join(names)}], "
             f"found {len(given)}"
         )
-    return [_size(f"argument '{name}' of {what}, [{','.join(names)}],", part, value) for part, value in zip(names, given, strict=True)]
+    return [
+        _size(f"argument '{name}' of {what}, [{','.join(names)}],", part, value)
+        for part, value in zip(names, given, strict=True)
+    ]
 
 
 _MAY_BE_ZERO = ("N", "ph", "pw")

@@ -80,7 +80,7 @@ class FunctionTable:
         op = REGISTRY.get(name)
         if op is None or op.internal:
             hint = did_you_mean(name, [*self.functions, *REGISTRY])
-            raise OperationError(f"eval(): there is no function '{name}'", hint)
+            raise OperationError(f"there is no function '{name}'", hint)
         result = op.kernel(*map(densify, _bind_operator(op, given, names)))
         return result if isinstance(result, tuple) else (result,)
 

@@ -227,7 +227,7 @@ def _operator(c: Context, e: tree.Call, op: Op) -> Node:
     if op.functions:
         args = named.resolved(c, op, args, [e.span if slot is None else e.args[slot].value.span for slot in slots])
     if op.name == "write":
-        inputs.note_write(c, args[1])
+        inputs.note_write(c, args[0], args[1])
     outside = inputs.type_of_input(c, op, args, e) if op.has(Trait.EXTERNAL) else None
     return c.build(op, args, e.span, type=outside)
 
@@ -244,7 +244,7 @@ def _check_argument(op: Op, at: int, node: Node, span: Span) -> None:
     hint = None
     if node.type.is_matrix and "frame" in param.accepts:
         hint = "use as.frame()"
-    elif "list" in param.accepts:
+    elif set(param.accepts) == {"list"}:
         hint = "make a list with list()"
     elif node.type.is_matrix and "matrix" not in param.accepts:
         hint = "use as.scalar() to take the number out of a 1x1 matrix"

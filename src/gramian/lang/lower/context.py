@@ -43,7 +43,8 @@ class Unit:
     numbers: Iterator[int] = field(default_factory=count)
     called: dict[str, Signature] = field(default_factory=dict)
     named: dict[str, Signature] = field(default_factory=dict)  # functions that arguments name, by their unique names
-    written: set[str | None] = field(default_factory=set)  # files written so far; None for one that is not known
+    # What was written so far, by file; None stands for files that are not known.
+    written: dict[str | None, Type | None] = field(default_factory=dict)
     script_variables: set[str] = field(default_factory=set)  # known once the main script is lowered
 
     def number(self) -> int:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from gramian.errors import Diagnostic, OperationError, ScriptError
+from gramian.io.remote import local
 from gramian.ir.node import Node
 from gramian.ir.op import Op
 from gramian.ir.types import Type
@@ -21,25 +22,34 @@ from gramian.ops.io import type_from_file
 WRITES = re.compile(r"\bwrite\s*\(")
 
 
-def note_write(c: Context, path: Node) -> None:
+def note_write(c: Context, value: Node, path: Node) -> None:
+    """Remember what the script writes, and where if that is known."""
     known = path.type.value
-    c.unit.written.add(os.path.realpath(known) if isinstance(known, str) else None)
+    certain = c.is_main and c.depth == 0
+    real = os.path.realpath(local(known)) if isinstance(known, str) else None
+    c.unit.written[real] = value.type.without_value() if certain else value.type.without_size()
 
 
 def note_call(c: Context) -> None:
     """A function may write whatever it likes, if functions write at all."""
     if any(WRITES.search(f.span.source.text) for file in c.unit.files.all for f in file.script.functions):
-        c.unit.written.add(None)
+        c.unit.written[None] = None
 
 
 def type_of_input(c: Context, op: Op, args: Sequence[Node], e: tree.Call) -> Type | None:
-    """The type of what a read statement will give, if the file tells now.
+    """The type of what a read statement will give, if the file tells now, or what the script wrote there before.
 
     Raises:
         ScriptError: the file is missing, or its metadata are wrong or say something else than the statement.
     """
     path = args[0].type.value
-    if not isinstance(path, str) or not _trusted(c, path):
+    if not isinstance(path, str):
+        return None
+    real = os.path.realpath(local(path))
+    written = c.unit.written.get(real)
+    if written is not None:
+        return written if c.is_main and c.depth == 0 and None not in c.unit.written else written.without_size()
+    if not _trusted(c, real):
         return None
     try:
         return type_from_file(path, tuple(a.type for a in args[1:]))
@@ -52,9 +62,8 @@ def type_of_input(c: Context, op: Op, args: Sequence[Node], e: tree.Call) -> Typ
         raise ScriptError(Diagnostic(wrong.message, place, wrong.hint)) from None
 
 
-def _trusted(c: Context, path: str) -> bool:
+def _trusted(c: Context, real: str) -> bool:
     if c.is_main and c.depth == 0:
-        real = os.path.realpath(path)
         return None not in c.unit.written and not any(_inside(real, w) or _inside(w, real) for w in c.unit.written if w)
     return not any(WRITES.search(file.script.source.text) for file in c.unit.files.all)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError
-from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, as_cell
+from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, as_cell, missing_hint
 from gramian.ir.scalar import text as scalar_text
 
 Codes = npt.NDArray[np.int32]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir import imputed
 from gramian.ir.frame import Frame
 from gramian.ir.scalar import double_text
 from gramian.ops.rules import Matrix
@@ -169,7 +170,7 @@ def _read(meta: Frame, j: int, plan: ColumnPlan, count: int) -> Coder:
 def _known_filling(meta: Frame, j: int, imputation: Imputation | None) -> str | None:
     if imputation is None:
         return None
-    return metadata.imputed(meta, j) or imputation.value
+    return imputed.imputed(meta, j) or imputation.value
 
 
 def _check_fillings(columns: Sequence[Column], meta: Frame) -> None:

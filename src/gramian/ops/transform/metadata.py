@@ -1,8 +1,7 @@
 """The metadata frame: what an encoding learned, as texts in the columns of a frame.
 
 A recoded column holds cells `token·code`, a binned one `lower·upper`, a hashed one the number of codes, a bag of words
-`token·number`. What fills missing cells is not in the cells but beside the column, in the metadata of its Arrow field;
-in csv files it is in lines of their own.
+`token·number`. What fills missing cells is not in the cells but beside the column: see `gramian.ir.imputed`.
 """
 
 from __future__ import annotations
@@ -15,12 +14,10 @@ import numpy.typing as npt
 
 from gramian.errors import OperationError
 from gramian.ir.frame import STRING, Frame
+from gramian.ir.imputed import entries, with_imputed
 from gramian.ir.scalar import double_text
 
 DOT = "·"
-IMPUTE_LINE, DISTINCT_LINE = f"#Meta{DOT}MV", f"#Meta{DOT}ND"
-_IMPUTE = b"gramian.impute"
-_NULL = "null"
 
 
 def build(names: Sequence[str], columns: Sequence[Any], imputed: Sequence[str | None]) -> Frame:
@@ -32,32 +29,6 @@ def build(names: Sequence[str], columns: Sequence[Any], imputed: Sequence[str | 
     if not padded:
         return Frame.from_matrix(np.empty((0, 0)))
     return with_imputed(Frame.of(padded, [STRING] * len(padded), names), imputed)
-
-
-def with_imputed(frame: Frame, imputed: Sequence[str | None]) -> Frame:
-    """The metadata frame with the values that fill missing cells, None for columns without."""
-    import pyarrow as pa
-
-    fields = [
-        field if value is None else field.with_metadata({_IMPUTE: value.encode()})
-        for field, value in zip(frame.table.schema, imputed, strict=True)
-    ]
-    return Frame(pa.Table.from_arrays(frame.table.columns, schema=pa.schema(fields)))
-
-
-def imputed(meta: Frame, position: int) -> str | None:
-    """The value that fills missing cells of a column, if the metadata has one."""
-    found: bytes | None = (meta.table.schema.field(position).metadata or {}).get(_IMPUTE)
-    return None if found is None else found.decode()
-
-
-def entries(meta: Frame, position: int) -> Any:
-    """The cells of a column that hold something, an Arrow array of texts."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = meta.table.column(position).cast(pa.string())
-    return column.filter(pc.fill_null(pc.not_equal(column, ""), False)).combine_chunks()
 
 
 def joined(texts: Any, numbers: Any) -> Any:
@@ -135,22 +106,3 @@ def _check(meta: Frame, position: int, found: Any, good: Any, form: str) -> None
             f"expected {form}",
             "metadata frames come from transformencode() with the same specification",
         )
-
-
-# csv files
-
-
-def csv_lines(frame: Frame, sep: str) -> list[str]:
-    """The lines that stand before the rows of a metadata frame in a csv file; none for other frames."""
-    values = [imputed(frame, j) for j in range(frame.shape[1])]
-    if all(value is None for value in values):
-        return []
-    counts = [str(len(entries(frame, j)) or -1) for j in range(frame.shape[1])]
-    return [sep.join([IMPUTE_LINE, *(v or _NULL for v in values)]), sep.join([DISTINCT_LINE, *counts])]
-
-
-def with_csv_line(frame: Frame, fields: Sequence[str]) -> Frame:
-    """The metadata frame with what the fields of a line say that begins with `IMPUTE_LINE`."""
-    if len(fields) != frame.shape[1] + 1:
-        raise OperationError(f"a line '{IMPUTE_LINE}' has {len(fields) - 1} values for {frame.shape[1]} columns")
-    return with_imputed(frame, [None if value in (_NULL, "") else value for value in fields[1:]])
