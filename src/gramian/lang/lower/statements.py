@@ -54,6 +54,16 @@ def _lower(c: Context, s: tree.Stmt) -> None:
 
 
 def _assign(c: Context, s: tree.Assign) -> None:
+    if isinstance(s.value, tree.Call) and s.value.function == "time":
+        # A block of its own is a barrier: nothing before is computed later, and nothing after is shared with before.
+        c.close_block()
+        _assign_value(c, s)
+        c.close_block()
+    else:
+        _assign_value(c, s)
+
+
+def _assign_value(c: Context, s: tree.Assign) -> None:
     value = expressions.lower(c, s.value)
     if s.accumulate:
         before = _read_target(c, s.target)
