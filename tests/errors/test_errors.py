@@ -9,8 +9,8 @@ before it fails, `<name>.out`. Lines at the top of the script that begin with `#
     #: needs h5py              skipped where this package is not installed
     #: made parquet            $made is a folder with files of this format, which cannot be kept as text
 
-Cases run in the folder of their script, which messages show as <folder>; this folder is <tests>, that of $made <made>. GRAMIAN_BLESS=1 writes
-what was found as the expectation.
+Cases run in the folder of their script, which messages show as <folder>; this folder is <tests>, that of $made <made>.
+GRAMIAN_BLESS=1 writes what was found as the expectation.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ def test_column_types_have_many_names() -> None:
     assert {name: column_type(name) for name in names} == names
     with pytest.raises(OperationError, match="'strng'") as caught:
         column_type("strng")
-    assert caught.value.hint == "did you mean 'string'?"
+    assert caught.value.hint == "did you mean 'STRING'?"
 
 
 # --- the operators ---

@@ -27,17 +27,11 @@ def check_positive(what: str, name: str, values: Matrix) -> None:
         return
     wrong = values < 1
     if wrong.any():
-        first = np.unravel_index(np.argmax(wrong), wrong.shape)
+        first = tuple(np.argwhere(wrong)[0].tolist())
+        place = f"row {first[0] + 1}" + (f", column {first[1] + 1}" if values[:1].size > 1 else "")
         raise OperationError(
-            f"argument '{name}' of {what} must hold numbers from 1 on, found {s.text(float(values[first]))} "
-            f"in {position_text(first)}"
+            f"argument '{name}' of {what} must hold numbers from 1 on, found {s.text(float(values[first]))} in {place}"
         )
-
-
-def position_text(indices: tuple[np.intp, ...]) -> str:
-    """The place of a cell, counted from 1: of a matrix or of a vector."""
-    row, col = (int(at) + 1 for at in (*indices, 0)[:2])
-    return f"row {row}" if len(indices) == 1 or col == 1 else f"row {row}, column {col}"
 
 
 def count_of(what: str, name: str, positions: Matrix) -> int:
