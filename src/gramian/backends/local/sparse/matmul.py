@@ -24,7 +24,7 @@ PARALLEL = 200_000  # multiplications; fewer are not worth the threads
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count())
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
 
 
 def product(a: Any, b: Any) -> Any:
@@ -53,7 +53,7 @@ def sparse_dense(a: Any, b: Dense) -> Dense:
 
 
 def _in_parallel(a: Any, b: Dense) -> Dense:
-    workers = os.cpu_count() or 1
+    workers = len(os.sched_getaffinity(0))
     # Rows of b must be contiguous; a copy is small beside the product.
     b = np.ascontiguousarray(b)
     if workers == 1 or a.nnz * b.shape[1] < PARALLEL:
