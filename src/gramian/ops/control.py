@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gramian.ir.op import Effect, define
-from gramian.ir.types import BOOLEAN, INT, LIST, matrix, scalar
+from gramian.ir.op import Effect, Trait, define
+from gramian.ir.types import BOOLEAN, INT, LIST, STRING, matrix, scalar
 
 
 def by_the_runtime(*_: Any) -> Any:
@@ -39,6 +39,23 @@ define(
     'TRUE if the variable has a value here: exists(x) or exists("x")',
     family="control",
     effect=Effect.FRESH,
+)
+define(
+    "lineage(x: any)",
+    lambda x: scalar(STRING),
+    by_the_runtime,
+    "the operations that make x, as text, a line each",
+    family="control",
+)
+define(
+    "local(X: matrix)",
+    lambda x: x,
+    lambda x: x,
+    "X itself: on one machine every matrix is where it is needed",
+    family="control",
+    traits=(Trait.SHARES,),
+    gradient={"X": "dout"},
+    samples=('matrix("1 2 3 4", 2, 2)', "matrix(0, 0, 3)"),
 )
 define(
     "time()",

@@ -8,6 +8,7 @@ from gramian.errors import Diagnostic, ScriptError, did_you_mean
 from gramian.ir import node as ir
 from gramian.ir.node import Node, absent, literal
 from gramian.ir.op import REGISTRY, ArgumentError, Effect, Op, Trait
+from gramian.ir.syntax import Piece, Syntax
 from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
 from gramian.lang import tree
 from gramian.lang.files import Signature
@@ -322,10 +323,29 @@ def _eval(c: Context, e: tree.Call) -> Node:
     return c.build(e.function, args, e.span)
 
 
+def _lineage(c: Context, e: tree.Call) -> Node:
+    """`lineage(x)`: the operations that make x, a line each; variables from before the straight-line code are named."""
+    if len(e.args) != 1:
+        raise expressions.error(f"lineage() takes one argument, found {len(e.args)}", e.span)
+    root = expressions.lower(c, e.args[0].value)
+    syntax = Syntax({name: signature.title for name, signature in c.unit.called.items()}, {})
+    names: dict[Node, Piece] = {}
+    lines: list[str] = []
+    for node in ir.walk([root]):
+        leaf = node.is_var or node.is_literal or node.op is ir.ABSENT
+        names[node] = Piece(node.name) if node.is_var else syntax.render(node, names.__getitem__) if leaf else Piece("")
+        if not leaf:
+            text = syntax.render(node, names.__getitem__).text
+            names[node] = Piece(f"t{len(lines) + 1}")
+            lines.append(f"{names[node].text} = {text}")
+    return c.place(literal("\n".join(lines) if lines else names[root].text), e.span)
+
+
 SPECIAL: dict[str, Callable[[Context, tree.Call], Node]] = {
     "ifdef": _ifdef,
     "list": _list,
     "exists": _exists,
+    "lineage": _lineage,
     "eval": _eval,
     "evalList": _eval,
 }

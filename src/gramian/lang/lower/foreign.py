@@ -41,5 +41,11 @@ FUNCTIONS = {
     "which": 'use removeEmpty(target=seq(1, nrow(x)), margin="rows", select=x > 0)',
     "error": "use stop()",
     "raise": "use stop()",
+    "federated": "gramian does not run federated computations",
+    "tensor": "gramian has matrices only: use one with the further dimensions in its columns",
+    "sql": "query the database outside and read its result with read()",
+    "autoDiff": "gramian has no derivatives from traces",
+    "interQuantile": "it never worked upstream; use quantile() and removeEmpty()",
+    "range": "it never worked upstream; use min() and max()",
     "require": 'load functions by source("file.dml") as name',
 }
