@@ -97,7 +97,7 @@ def factorize(a: Matrix) -> Factors:
 
 
 def singular(what: str, condition: float) -> OperationError:
-    known = "" if condition == 0 else f" to working precision (reciprocal condition number {condition:.2g})"
+    known = "" if condition == 0 else " to working precision"
     return OperationError(f"{what}: the matrix is singular{known}", SINGULAR_HINT)
 
 
@@ -124,8 +124,7 @@ def least_squares(a: Matrix, b: Matrix) -> Matrix:
     condition = float(lapack.dtrcon(r)[0])
     if condition < SINGULAR_BELOW:
         raise OperationError(
-            f"solve(): the columns of the {shape_text(size_of(a))} matrix are linearly dependent "
-            f"(reciprocal condition number {condition:.2g})",
+            f"solve(): the columns of the {shape_text(size_of(a))} matrix are linearly dependent to working precision",
             "look for duplicate or constant columns, or add a ridge penalty to the normal equations",
         )
     x, _ = lapack.dtrtrs(r, q.T @ b)
