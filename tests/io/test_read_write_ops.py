@@ -85,7 +85,7 @@ def test_types_come_from_metadata() -> None:
     write_value(ListValue([1]), "x", {})
     assert look("read", "x") == LIST
     Path("x.csv").write_text("1,2\n")
-    assert look("read", "x.csv") == matrix()
+    assert look("read", "x.csv") == matrix(None, 2)
     assert look("read", "x.csv", data_type="frame", rows=1) == frame(1)
     Path("x.mtx").write_text("%%MatrixMarket matrix coordinate real general\n4 5 0\n")
     assert look("readMM", "x.mtx") == look("read", "x.mtx") == matrix(4, 5)

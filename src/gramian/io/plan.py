@@ -164,6 +164,16 @@ def _recognise(path: str, known: Mapping[str, Any], *, fixed: bool) -> dict[str,
     return found
 
 
+def width(plan: ReadPlan) -> int | None:
+    """The columns of what is read, as far as the beginning of the file tells: a csv matrix has those of its first line."""
+    if plan.cols is not None or plan.format != "csv" or plan.data_type != "matrix":
+        return plan.cols
+    lines = first_bytes(plan.path).split(b"\n")
+    at = 1 if plan.header else 0
+    # Without a line break behind it, the line may go on.
+    return lines[at].count(plan.sep.encode()) + 1 if len(lines) > at + 1 else None
+
+
 def _first_line(path: str) -> bytes:
     return first_bytes(path).partition(b"\n")[0]
 

@@ -8,7 +8,7 @@ from typing import Any
 from gramian.errors import OperationError, SizeError
 from gramian.io import missing_file, read_metadata, read_value, remote, resolve, write_value
 from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
-from gramian.io.plan import joined
+from gramian.io.plan import joined, width
 from gramian.io.writing import check_options
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import (
@@ -117,7 +117,7 @@ def type_from_file(path: str, types: tuple[Type, ...]) -> Type:
         raise problem
     if complete:
         plan = resolve(path, known)
-        return _type_of(plan.data_type, plan.value_type, plan.rows, plan.cols)
+        return _type_of(plan.data_type, plan.value_type, plan.rows, width(plan))
     return _type_by_metadata(path, known)
 
 
