@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gramian.errors import Diagnostic, OperationError, ScriptError, SizeError
-from gramian.ir.node import CALL, Node, call, transform, var, walk
+from gramian.ir.node import CALL, Node, call, rebuild, transform, var, walk
 from gramian.ir.origins import guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import (
     Assign,
@@ -137,16 +137,23 @@ class Analysis:
                 return call(function, node.args, node.attrs[1], results(*self.results[function]))
             return node
 
-        try:
-            return transform(root, retype, memo, lenient=not certain)
-        except OperationError:
-            return self._failed(root, retype, memo, item)
+        def checked(node: Node) -> Node:
+            """Also nodes that stay as they are: inlining makes them without complaint."""
+            typed = retype(node)
+            return rebuild(typed, typed.args, lenient=False) if typed.args else typed
 
-    def _failed(self, root: Node, retype: Change, memo: dict[Node, Node], item: Item) -> Node:
+        if not certain:
+            return transform(root, retype, memo)
+        try:
+            return transform(root, checked, memo, lenient=False)
+        except OperationError:
+            return self._failed(root, checked, retype, memo, item)
+
+    def _failed(self, root: Node, checked: Change, retype: Change, memo: dict[Node, Node], item: Item) -> Node:
         """Go through the nodes one by one, and report those whose sizes do not fit."""
         for node in walk([root]):
             try:
-                transform(node, retype, memo, lenient=False)
+                transform(node, checked, memo, lenient=False)
             except OperationError as error:
                 span = item.spans.get(node)
                 if isinstance(error, SizeError) and span is not None:
