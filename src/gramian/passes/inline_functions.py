@@ -22,11 +22,13 @@ from gramian.ir.program import (
     Statement,
     map_functions,
     map_regions,
+    nodes,
 )
 from gramian.passes.facts import Facts
 from gramian.source import Span
 
 LARGEST = 30  # nodes
+DEEPEST = 4  # calls within calls
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,15 @@ class Body:
 
 
 def inline_functions(program: Program, facts: Facts) -> Program:
-    bodies = {name: body for name, f in program.functions.items() if (body := _as_expressions(f)) is not None}
-    if not bodies:
-        return program
+    for _ in range(DEEPEST):
+        bodies = {name: body for name, f in program.functions.items() if (body := _as_expressions(f)) is not None}
+        if not any(n.op is CALL and n.attrs[0] in bodies for f in program.all_functions for n in nodes(f.body)):
+            break
+        program = _inline(program, bodies)
+    return program
+
+
+def _inline(program: Program, bodies: Mapping[str, Body]) -> Program:
     return map_functions(program, lambda function: replace(function, body=_region(function.body, bodies)))
 
 
@@ -113,5 +121,13 @@ def _substitute(
     result = transform(body.outputs[index], lambda n: given[n.name] if n.is_var else n, inner)
     for old, new in inner.items():
         if old in body.spans and not old.is_var:
-            spans.setdefault(new, replace(body.spans[old], caller=(body.function.title, spans[call])))
+            spans.setdefault(new, _called(body.spans[old], body.function.title, spans[call]))
     return result
+
+
+def _called(span: Span, title: str, place: Span) -> Span:
+    """The span with one more call around those that it already stands in."""
+    if span.caller is None:
+        return replace(span, caller=(title, place))
+    inner, where = span.caller
+    return replace(span, caller=(inner, _called(where, title, place)))
