@@ -71,12 +71,23 @@ def gramian_remove_empty() -> float:
 
 def numpy_remove_empty() -> float:
     d = data()
-    return timed(lambda: d["values"][d["keep"][:, 0] != 0])
+    # A mask over a flat array is several times as fast as one over the rows of a matrix of one column.
+    return timed(lambda: d["values"][:, 0][d["keep"][:, 0] != 0].reshape(-1, 1))
 
 
 def gramian_aggregate() -> float:
     d = data()
     return timed(lambda: kernel("aggregate")(d["values"], d["groups"], "mean", None, None, None))
+
+
+def numpy_aggregate() -> float:
+    d = data()
+
+    def work() -> object:
+        group = d["groups"][:, 0].astype(np.int64) - 1
+        return (np.bincount(group, d["values"][:, 0]) / np.bincount(group)).reshape(-1, 1)
+
+    return timed(work)
 
 
 def pandas_aggregate() -> float:

@@ -9,15 +9,13 @@ import os
 from pathlib import Path
 
 import pytest
+from cases import printed
 
-from gramian.api.script import Script
-from gramian.errors import GramianError
 from gramian.ir.program import Program
 from gramian.ir.text import plan_text
 from gramian.ir.verify import verify
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
-from gramian.ops.text import out
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import pass_names, run_passes
 from gramian.settings import Settings
@@ -31,18 +29,6 @@ WITH_TYPES = ("propagate_sizes",)
 
 def compiled(text: str) -> Program:
     return lower(Source("plan", text), parse, Settings())
-
-
-def printed(program: Program) -> tuple[str, str]:
-    """What a program prints, and the message if it fails."""
-    texts: list[str] = []
-    message = ""
-    with out.to(texts.append):
-        try:
-            Script(program, Settings()).run()
-        except GramianError as error:
-            message = str(error)
-    return "".join(texts), message
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: f"{path.parent.name}/{path.stem}")

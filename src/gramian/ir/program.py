@@ -191,10 +191,6 @@ def assigned(region: Region) -> set[str]:
     return names
 
 
-def variables_read(roots: tuple[Node, ...]) -> set[str]:
-    return {n.name for n in walk(roots) if n.is_var}
-
-
 def map_regions(item: Item, change: Callable[[Region], Region]) -> Item:
     """The item with its inner regions changed."""
     match item:

@@ -16,7 +16,6 @@ from gramian.ops.rules import Matrix, shape, shape_text
 
 Complex = npt.NDArray[np.complex128]
 Parts = tuple[Matrix, Matrix]
-Transform = Callable[[Any], Complex]
 
 
 def _check_parts(what: str, real: str, x: Type | Matrix, y: Type | Matrix) -> None:

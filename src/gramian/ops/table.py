@@ -201,16 +201,19 @@ def grouped(target: Matrix, groups: Matrix, fn: str, weights: Matrix | None, ord
     power_of = _moment_order(order)
     group = groups[:, 0]
     check_positive("aggregate()", "groups", group)
-    if np.isnan(group).any():
+    largest = float(np.max(group, initial=0.0))  # NaN if there is one
+    if largest != largest:
         row = int(np.argmax(np.isnan(group))) + 1
         raise OperationError(f"argument 'groups' of aggregate() must hold numbers from 1 on, found NaN in row {row}")
     if ngroups is not None:
         checked_size("aggregate()", "ngroups", ngroups)
-        used = group < ngroups + 1.0
-        target, group = target[used], group[used]
-        weights = weights if weights is None else weights[used]
+        if largest >= ngroups + 1.0:
+            used = group < ngroups + 1.0
+            target, group = target[used], group[used]
+            weights = weights if weights is None else weights[used]
     count = count_of("aggregate()", "groups", group) if ngroups is None else ngroups
-    index = group.astype(np.int64) - 1
+    index = group.astype(np.int64)
+    index -= 1
     if fn in ("min", "max"):
         return _group_extremes(np.minimum if fn == "min" else np.maximum, target, index, count)
     return _group_moments(target, index, fn, weights, power_of, count)
@@ -227,17 +230,24 @@ def _moment_order(order: Any) -> int:
 def _group_sums(values: Matrix, index: Indices, count: int) -> Matrix:
     """The sums of the rows of each group, column by column."""
     cols = values.shape[1]
+    if cols == 1:
+        return np.bincount(index, values[:, 0], count).astype(np.float64, copy=False).reshape(count, 1)
     cells = index[:, np.newaxis] * cols + np.arange(cols)
     sums = np.bincount(cells.ravel(), values.ravel(), count * cols)
     return sums.astype(np.float64, copy=False).reshape(count, cols)
 
 
 def _group_moments(target: Matrix, index: Indices, fn: str, weights: Matrix | None, order: int, count: int) -> Matrix:
-    w = np.ones((target.shape[0], 1)) if weights is None else weights
-    weight = _group_sums(w, index, count)
+    def weighted(values: Matrix) -> Matrix:
+        return values if weights is None else weights * values
+
+    if weights is None:
+        weight = np.bincount(index, minlength=count).astype(np.float64).reshape(count, 1)
+    else:
+        weight = _group_sums(weights, index, count)
     if fn == "count":
         return np.repeat(weight, target.shape[1], axis=1)
-    sums = _group_sums(w * target, index, count)
+    sums = _group_sums(weighted(target), index, count)
     if fn == "sum":
         return sums
     means = np.divide(sums, weight)
@@ -245,9 +255,9 @@ def _group_moments(target: Matrix, index: Indices, fn: str, weights: Matrix | No
         return np.where(weight == 0, 0.0, means)
     deviations = target - means[index]
     if fn == "variance":
-        ratio = sample_ratio(_group_sums(w * np.square(deviations), index, count), weight)
+        ratio = sample_ratio(_group_sums(weighted(np.square(deviations)), index, count), weight)
         return np.where(weight == 0, 0.0, ratio)
-    return np.divide(_group_sums(w * power(deviations, order), index, count), weight)
+    return np.divide(_group_sums(weighted(power(deviations, order)), index, count), weight)
 
 
 def _group_extremes(extreme: np.ufunc, target: Matrix, index: Indices, count: int) -> Matrix:
