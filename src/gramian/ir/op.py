@@ -126,6 +126,7 @@ class Op:
     those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per
     differentiable parameter, with the names of the parameters, `out` and `dout`. `samples` are argument lists in DML on
     which the generic tests try the operator.
+    `sparsity(*types)` estimates the sparsity of a matrix result, where the traits do not tell it (`ir/estimate.py`).
     `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """
 
@@ -140,6 +141,7 @@ class Op:
     effect: Effect = Effect.PURE
     traits: frozenset[Trait] = frozenset()
     scalar: ScalarCode | None = None
+    sparsity: Callable[..., float | None] | None = None
     definition: str | None = None
     gradient: Mapping[str, str] = field(default_factory=dict)
     samples: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.ir import scalar as s
+from gramian.ir.estimate import both, of_first
 from gramian.ir.op import Op, Trait, define
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, scalar
 from gramian.ops.rules import (
@@ -179,6 +180,7 @@ _binary(
     s.multiply,
     "product, cell by cell",
     scalar=_infix("*"),
+    sparsity=both,
     traits=(CELLWISE, ZERO, OVERFLOWS, *SYMMETRIC),
     gradient={"a": "dout * b", "b": "dout * a"},
 )
@@ -189,6 +191,7 @@ _binary(
     s.divide,
     "quotient, always a double",
     scalar=_divide_code,
+    sparsity=of_first,
     traits=(CELLWISE,),
     gradient={"a": "dout / b", "b": "-dout * out / b"},
 )
@@ -249,6 +252,7 @@ _binary(
     as_cells(np.logical_and),
     s.logical_and,
     "both are true; evaluates both sides",
+    sparsity=both,
     scalar=_truth_code("&"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
 )
