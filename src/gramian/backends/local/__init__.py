@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gramian.backends.local.dispatch import dispatching, made_dense
+from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
 from gramian.runtime.backend import Kernel
@@ -31,6 +32,10 @@ class LocalBackend:
         if op.name in INDIFFERENT:
             return None
         return dispatching(op, op.kernel, lambda *values: sparse_kernel(op)(*values))
+
+
+    def pipeline(self, pipeline: Pipeline) -> Kernel | None:
+        return None
 
 
 def sparse_kernel(op: Op) -> Kernel:
