@@ -8,7 +8,7 @@ from gramian.backends.local.dispatch import dispatching, made_dense
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
-from gramian.runtime.backend import Kernel
+from gramian.runtime.backend import Kernel, one_by_one
 
 # These look at nothing but shapes, or take sparse matrices as they are.
 INDIFFERENT = frozenset(
@@ -33,9 +33,10 @@ class LocalBackend:
             return None
         return dispatching(op, op.kernel, lambda *values: sparse_kernel(op)(*values))
 
-
     def pipeline(self, pipeline: Pipeline) -> Kernel | None:
-        return None
+        from gramian.backends.local.fused.kernel import PipelineKernel
+
+        return PipelineKernel(pipeline, one_by_one(pipeline, self))
 
 
 def sparse_kernel(op: Op) -> Kernel:
