@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TextIO
 from gramian.api.script import Script
 from gramian.cost.memory import CELL, bytes_text, is_view, peak, total, value_bytes
 from gramian.ir.lines import Line
+from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node
 from gramian.ir.program import Program
 from gramian.ir.text import plan_lines, type_text
-from gramian.passes.blocks import map_nodes
 from gramian.passes.pipeline import PIPELINE
 from gramian.passes.simplify import simplify
 from gramian.rewrite.driver import Driver

@@ -287,7 +287,7 @@ for _row, _column, _kernel, _doc, _gradient in (
         over_rows(_kernel),
         f"{_doc} of each row",
         _gradient.format(count="ncol(X)", means="rowMeans(X)", sums="rowSums"),
-        traits=_traits,
+        traits=(*_traits, Trait.ROWWISE),
     )
     _aggregate(
         _column,
@@ -299,5 +299,10 @@ for _row, _column, _kernel, _doc, _gradient in (
     )
 
 _RULE = "the last one among equals; NaN loses against numbers"
-_aggregate("rowIndexMax", row_aggregate, row_index(np.fmax), f"column of the largest cell of each row, {_RULE}")
-_aggregate("rowIndexMin", row_aggregate, row_index(np.fmin), f"column of the smallest cell of each row, {_RULE}")
+_PLACE = (Trait.AGGREGATE, Trait.ROWWISE)
+_aggregate(
+    "rowIndexMax", row_aggregate, row_index(np.fmax), f"column of the largest cell of each row, {_RULE}", traits=_PLACE
+)
+_aggregate(
+    "rowIndexMin", row_aggregate, row_index(np.fmin), f"column of the smallest cell of each row, {_RULE}", traits=_PLACE
+)

@@ -10,6 +10,7 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.ir import scalar as s
+from gramian.ir.estimate import both, of_first
 from gramian.ir.op import Op, Trait, define
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, scalar
 from gramian.ops.rules import (
@@ -200,6 +201,7 @@ _binary(
     s.multiply,
     "product, cell by cell",
     scalar=_infix("*"),
+    sparsity=both,
     traits=(CELLWISE, ZERO, OVERFLOWS, *SYMMETRIC),
     gradient={"a": "dout * b", "b": "dout * a"},
 )
@@ -210,6 +212,7 @@ _binary(
     s.divide,
     "quotient, always a double",
     scalar=_divide_code,
+    sparsity=of_first,
     traits=(CELLWISE,),
     gradient={"a": "dout / b", "b": "-dout * out / b"},
 )
@@ -272,6 +275,7 @@ _binary(
     s.logical_and,
     "both are true; evaluates both sides",
     test_over_cells,
+    sparsity=both,
     scalar=_truth_code("&"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
 )

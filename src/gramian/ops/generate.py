@@ -84,7 +84,9 @@ def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
         _check_cells("in argument 'data'", data.cells, r, c)
     elif isinstance(data.value, str):
         _check_cells("numbers in the text of argument 'data'", numbers_in(data.value).size, r, c)
-    return matrix(r, c)
+    elif data.known is not None:
+        return matrix(r, c, 1.0 if data.value else 0.0)
+    return matrix(r, c, data.sparsity)
 
 
 define(
@@ -293,8 +295,9 @@ def _number(type: Type) -> float | None:
 def _rand_type(
     rows: Type, cols: Type, low: Type, high: Type, sparsity: Type, seed: Type, pdf: Type, rate: Type
 ) -> Type:
-    _check_distribution(pdf.value if isinstance(pdf.value, str) else None, _number(sparsity), _number(rate))
-    return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols))
+    share = _number(sparsity)
+    _check_distribution(pdf.value if isinstance(pdf.value, str) else None, share, _number(rate))
+    return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols), share)
 
 
 define(
@@ -449,7 +452,9 @@ def _diagonal_type(X: Type) -> Type:
     rows = X.cols if X.rows is None and X.cols != 1 else X.rows
     if X.cols is None:
         return matrix(rows, 1 if rows == 1 else None)
-    return matrix(rows, rows if X.cols == 1 else 1)
+    if X.cols == 1:
+        return matrix(rows, rows, 1 / rows if rows else None)
+    return matrix(rows, 1)
 
 
 define(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gramian.ir.program import Program
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
+from gramian.passes.fuse import fuse
 from gramian.passes.inline_functions import inline_functions
 from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
@@ -22,6 +23,7 @@ PIPELINE: tuple[Pass, ...] = (
     remove_branches,
     simplify,
     remove_dead_code,
+    fuse,
 )
 
 

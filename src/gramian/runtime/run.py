@@ -24,7 +24,7 @@ from gramian.ops.index import out_of_range, store, writable
 from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
-from gramian.runtime.backend import Backend, kernel_of
+from gramian.runtime.backend import Backend, kernel_of, pipeline_kernel
 from gramian.runtime.codegen import Generated, generate
 from gramian.runtime.failure import script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
@@ -97,6 +97,9 @@ class Execution:
         for name, op in self.generated.kernels.items():
             kernel = kernel_of(op, backend)
             kernels[name] = self.statistics.timed(op.name, kernel) if self.statistics else kernel
+        for name, pipeline in self.generated.pipelines.items():
+            kernel = pipeline_kernel(pipeline, backend)
+            kernels[name] = self.statistics.timed("fused", kernel) if self.statistics else kernel
         functions = {name: value for name, value in vars(scalar).items() if callable(value)}
         return {
             **functions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gramian.backends.local.dispatch import dispatching, made_dense
+from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
 from gramian.runtime.backend import Kernel
@@ -44,6 +45,9 @@ class LocalBackend:
         return single.narrowing(
             dispatching(op, single.kernel_in_single(op), single.sparse_kernel_in_single(op, sparse))
         )
+
+    def pipeline(self, pipeline: Pipeline) -> Kernel | None:
+        return None
 
 
 def sparse_kernel(op: Op) -> Kernel:
