@@ -8,8 +8,8 @@ so is the compiler if the first run alone is expected to take longer than it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from time import perf_counter
 from typing import Any
 
@@ -18,26 +18,28 @@ import numpy as np
 from gramian.backends.local.fused.compiled import LOAD, price
 from gramian.backends.local.fused.panels import Pass
 from gramian.ir.fused import Pipeline
+from gramian.runtime.backend import Backend, kernel_of, one_by_one
 
 LOAD_COMPILER = 0.6  # seconds: importing Numba
 CELL = 1.0e-9  # seconds for an operator on one cell, with NumPy
 
 
 class PipelineKernel:
-    """A pipeline as a function of its operands. `alone` runs its operators one by one, on whatever they are."""
+    """A pipeline as a function of its operands, by the kernels of a backend or by compiled loops."""
 
-    def __init__(self, pipeline: Pipeline, alone: Callable[..., Any]) -> None:
+    def __init__(self, pipeline: Pipeline, backend: Backend) -> None:
         self.pipeline = pipeline
-        self.alone = alone
+        self.kernels = partial(kernel_of, backend=backend)
+        self.alone = one_by_one(pipeline, backend)
         self.spent = 0.0  # seconds in NumPy's panels so far
 
     @cached_property
     def by_numpy(self) -> Pass:
-        return Pass(self.pipeline, compiled=False)
+        return Pass(self.pipeline, self.kernels, compiled=False)
 
     @cached_property
     def by_loops(self) -> Pass:
-        return Pass(self.pipeline, compiled=True)
+        return Pass(self.pipeline, self.kernels, compiled=True)
 
     def __call__(self, *operands: Any) -> Any:
         if not all(is_dense(operand) for operand in operands):

@@ -19,6 +19,8 @@ from gramian.backends.local.fused.templates import TOTAL_EXTREMES
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.fused import Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
 from gramian.ir.node import Node, literal_value, walk
+from gramian.ir.op import Op
+from gramian.runtime.backend import Kernel
 
 Array = Any
 Values = dict[Node, Any]
@@ -40,6 +42,7 @@ class OperatorStep(Step):
     """One operator, by its own kernel."""
 
     node: Node
+    kernel: Kernel
 
     def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
         node = self.node
@@ -47,9 +50,9 @@ class OperatorStep(Step):
             a, b = (values[arg] for arg in inputs_of(node))
             found = a.T @ b
         else:
-            found = node.op.kernel(*(_operand(arg, values, wholes) for arg in node.args))
+            found = self.kernel(*(_operand(arg, values, wholes) for arg in node.args))
         if is_partial(node):
-            partials[node] = found if node not in partials else merged(node, [partials[node], found])
+            partials[node] = found if node not in partials else merged(node, [partials[node], found], self.kernel)
         elif node in values:
             values[node][...] = found
         else:
@@ -128,24 +131,28 @@ def result_of_partial(node: Node, partial: Array) -> Array:
     return partial.reshape(1, -1)
 
 
-def merged(node: Node, parts: Sequence[Any]) -> Any:
+def merged(node: Node, parts: Sequence[Any], kernel: Kernel) -> Any:
     """One result of the results of several parts of the rows."""
     if len(parts) == 1:
         return parts[0]
     if role_of(node) is Role.CROSS:
         return np.sum(np.stack(parts), axis=0)
     rows = [np.array([[part]]) if node.type.is_scalar else part for part in parts]
-    return node.op.kernel(np.concatenate(rows))
+    return kernel(np.concatenate(rows))
 
 
 # -- the whole pass ----------------------------------------------------------------------------------------------------
 
 
 class Pass:
-    """A pipeline, ready to run over dense matrices; with `compiled`, by compiled loops wherever there are some."""
+    """A pipeline, ready to run over dense matrices; with `compiled`, by compiled loops wherever there are some.
 
-    def __init__(self, pipeline: Pipeline, *, compiled: bool) -> None:
+    `kernels` gives the kernels of single operators.
+    """
+
+    def __init__(self, pipeline: Pipeline, kernels: Callable[[Op], Kernel], *, compiled: bool) -> None:
         self.pipeline = pipeline
+        self.kernels = kernels
         self.nodes = pipeline.nodes
         self.params = [n for n in walk(pipeline.roots) if n.is_var]
         self.panels = {a for n in self.nodes for a in panel_operands(n, role_of(n) or Role.CELLS) if a.is_var}
@@ -190,7 +197,7 @@ class Pass:
 
     def _make(self, segment: list[Node], loops: Loops | None, types: Mapping[Node, str]) -> list[Step]:
         if loops is None:
-            return [OperatorStep(node) for node in segment]
+            return [OperatorStep(node, self.kernels(node.op)) for node in segment]
         from gramian.backends.local.fused.compiled import function
 
         return [LoopStep(loops, function(loops.source, signature(loops, types)))]
@@ -211,7 +218,7 @@ class Pass:
         parts = in_parallel(work, self._chunks(rows))
         for node in self.pipeline.roots:
             if is_partial(node):
-                whole = merged(node, [part[node] for part in parts])
+                whole = merged(node, [part[node] for part in parts], self.kernels(node.op))
                 results[node] = whole if node.type.is_scalar else np.ascontiguousarray(whole, dtype)
         found = tuple(results[root] for root in self.pipeline.roots)
         return found if len(found) > 1 else found[0]
