@@ -72,7 +72,7 @@ def _write_functions(out: Generated, program: Program, functions: tuple[Function
 
 
 def part_results(point: LatePoint) -> list[str]:
-    return [f"v_{n}" for n in point.outputs] + [f"o_{n}" for n in point.outputs if n in point.flags]
+    return [f"v_{n}" for n in point.outputs] + [f"o_{n}" for n in sorted(point.flags)]
 
 
 class FunctionWriter:

@@ -32,7 +32,7 @@ from gramian.ir.program import (
     nodes,
 )
 from gramian.ir.sparse import is_sparse
-from gramian.ir.types import DOUBLE, INT, Kind, Known, Type, join, matrix, value_type_of
+from gramian.ir.types import INT, Kind, Known, Type, join, matrix, value_type_of
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.passes.split_blocks import has_unknown_size, sizing_names
@@ -210,8 +210,8 @@ class Late:
                 rows, cols = value.shape
                 key.append((rows, cols, bucket(value.nnz / max(1, rows * cols))))
                 largest = max(largest, rows * cols)
-            else:
-                key.append(value if name in self.point.sizing else value.__class__)
+            elif name in self.point.sizing:
+                key.append((value.__class__, value))
         return tuple(key), largest
 
     def _type(self, name: str, type: Type, value: Any) -> Type:
@@ -225,8 +225,7 @@ class Late:
             return type
         if name in self.point.sizing and isinstance(value, int | float):
             return Type(Kind.SCALAR, value_type_of(value), known=Known(value))
-        found = value_type_of(value)
-        return replace(type, value_type=found) if found in (INT, DOUBLE) else type
+        return type
 
     def _compile(self, types: Mapping[str, Type], *, generic: bool) -> Callable[[list[Any]], Any]:
         point = self.point
