@@ -1,4 +1,4 @@
-"""Run-time specialisation: plans for the sizes that show, kept and used again, and one plan for all when they go on changing."""
+"""Run-time specialisation: plans for the sizes that show, kept and used again, and one for all sizes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ def test_a_size_that_shows_once():
 
 
 def test_a_number_that_decides_about_sizes():
-    text = 'y = matrix("1 3 2 3", 4, 1)\nk = as.integer(max(y))\nY = table(seq(1, 4), y, 4, k)\nprint(ncol(Y) + sum(t(Y) %*% Y))'
+    text = """y = matrix("1 3 2 3", 4, 1)
+k = as.integer(max(y))
+Y = table(seq(1, 4), y, 4, k)
+print(ncol(Y) + sum(t(Y) %*% Y))
+"""
     assert run(text) == ("7.0\n", {COMPILED: 1})
 
 
