@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gramian.ops.text import out
 from gramian.runtime.codegen import Generated
+from gramian.runtime.parfor.loops import under_way
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -71,7 +72,11 @@ class Progress:
         frames = self._frames()
         if not frames:
             return None
-        parts = [part for frame in reversed(frames) for part in self._loops(frame)]
+        # The function that is the body of a parfor stands in the loops around it, and so does the function around it.
+        parts = list(dict.fromkeys(part for frame in reversed(frames) for part in self._loops(frame)))
+        parts += [
+            f"{variable}: {tally.done} of {tally.total} done by {workers}" for variable, tally, workers in under_way
+        ]
         span = self.generated.spans[frames[0].f_lineno - 1]
         if span is not None:
             text = span.source.line(span.line).strip()

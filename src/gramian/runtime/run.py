@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.errors import OperationError
+from gramian.errors import GramianError, OperationError
 from gramian.ir import scalar
+from gramian.ir.op import REGISTRY
 from gramian.ir.program import Program
 from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
@@ -26,9 +27,10 @@ from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of, pipeline_kernel
 from gramian.runtime.codegen import Generated, generate
-from gramian.runtime.failure import script_error
+from gramian.runtime.failure import InternalError, script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
 from gramian.runtime.paramserv import paramserv
+from gramian.runtime.parfor.loops import ParallelLoops, running_script
 from gramian.runtime.progress import Progress
 from gramian.runtime.statistics import Statistics
 from gramian.settings import Settings
@@ -113,6 +115,7 @@ class Execution:
             "store": store,
             "writable": writable,
             "out_of_range": out_of_range,
+            "parallel_for": ParallelLoops(self.generated, kernel_of(REGISTRY["+"], backend), self.statistics),
         }
 
     def run(self) -> None:
@@ -130,6 +133,7 @@ class Execution:
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
                 stack.enter_context(functions_called_by(self.table.call))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
+                stack.enter_context(running_script(self._explained))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.generated, self.filename))
                 self.namespace["f_main"]()
@@ -140,6 +144,12 @@ class Execution:
         finally:
             if self.statistics is not None:
                 self.statistics.total += perf_counter() - start
+
+    def _explained(self, error: Exception) -> GramianError:
+        try:
+            return script_error(error, self.generated, self.filename)
+        except InternalError as defect:
+            return defect
 
 
 @contextmanager

@@ -6,7 +6,6 @@ implicit zero times NaN or infinity is NaN: rows of the dense operand that hold 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import SizeError
+from gramian.ir.cores import cores
 from gramian.ir.sparse import Dense, by_rows, is_sparse, settle
 from gramian.runtime.backend import Kernel
 
@@ -24,7 +24,7 @@ PARALLEL = 200_000  # multiplications; fewer are not worth the threads
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    return ThreadPoolExecutor(cores(), "gramian sparse")
 
 
 def product(a: Any, b: Any) -> Any:
@@ -53,7 +53,7 @@ def sparse_dense(a: Any, b: Dense) -> Dense:
 
 
 def _in_parallel(a: Any, b: Dense) -> Dense:
-    workers = len(os.sched_getaffinity(0))
+    workers = cores()
     # Rows of b must be contiguous; a copy is small beside the product.
     b = np.ascontiguousarray(b)
     if workers == 1 or a.nnz * b.shape[1] < PARALLEL:
