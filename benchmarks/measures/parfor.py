@@ -10,11 +10,14 @@ from gramian.api.script import Script
 from measures.processes import compiled, seconds_printed
 
 LARGE = """
-X = rand(rows=1000, cols=1000, seed=1)
-R = matrix(0, rows=40, cols=1)
+X = rand(rows=200000, cols=40, seed=1)
+R = matrix(0, rows=3, cols=40)
 start = time()
-parfor (i in 1:40, par=%d) {
-  R[i, 1] = sum(exp(-X * i) * log(X + i)) + mean(sqrt(X + i))
+parfor (j in 1:40, par=%d) {
+  x = X[, j]
+  R[1, j] = median(x)
+  R[2, j] = interQuartileMean(x)
+  R[3, j] = sum(cumsum(order(target=x * x)))
 }
 stop = time()
 if (sum(R) == 0) stop("no result")

@@ -174,6 +174,12 @@ LOOPS = {
         R = matrix(0, rows=1000, cols=1); s = matrix(0, 1, 1)
         parfor (i in 1:1000) { R[i, 1] = i; s += matrix(1 / i, 1, 1) }
         print(sum(R * seq(1, 1000))); print(toString(s, decimal=17))""",
+    "asking whether variables exist": """
+        R = matrix(0, rows=3, cols=2)
+        if (sum(R) == 0) q = 1
+        if (sum(R) > 0) p = 1
+        parfor (i in 1:3) { if (exists(q)) R[i, 1] = 1; if (exists("p")) R[i, 2] = 1 }
+        print(toString(R)); if (exists(p)) print(p); if (exists(q)) print(q)""",
     "none and one": """
         R = matrix(0, rows=3, cols=1); n = 0
         parfor (i in seq(1, n)) { R[i + 1, 1] = 5 }
@@ -410,7 +416,11 @@ def test_interrupting_ends_all_workers(way: Way) -> None:
     text = 'R = matrix(0, 4, 1); print("go"); parfor (i in 1:4, par=2) { k = 0; while (k >= 0) k = k + 1; R[i, 1] = k }'
     code = RUN.format(way=way.name).replace("sys.argv[2]", repr(text))
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-u", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "go\n"

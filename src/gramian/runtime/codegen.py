@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
-from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items
+from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items, nodes
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
 from gramian.source import Span
 
@@ -188,6 +188,10 @@ class FunctionWriter:
             shared += [f"o_{n}" for n in sorted(self.updated - inside)]
             if shared:
                 self.line(f"nonlocal {', '.join(shared)}")
+            asked = {str(node.attrs[0]) for node in nodes(item.body) if node.op.name == "exists"} - inside
+            if asked:
+                with self.indented("if False:"):  # exists() sees variables from outside only where the body names them
+                    self.line(", ".join(f"v_{variable}" for variable in sorted(asked)))
             self.region(item.body)
         self.out.loops.append((start + 1, len(self.out.lines), item.variable, item.stop.type.int_value()))
         self.span, self.origin = item.span, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,12 @@ class FunctionTable:
     def __init__(self, functions: Mapping[str, Entry], load: Callable[[str], Entry | None]) -> None:
         self.functions = dict(functions)
         self._load = load
+        self._loading = RLock()
 
     def _find(self, name: str) -> Entry | None:
         if name not in self.functions and name not in REGISTRY:
-            found = self._load(name)
+            with self._loading:  # one thread at a time compiles
+                found = self.functions.get(name) or self._load(name)
             if found is not None:
                 self.functions[name] = found
         return self.functions.get(name)

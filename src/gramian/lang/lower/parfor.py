@@ -155,8 +155,10 @@ def _reads(part: Any, name: str) -> Iterator[Access]:
         case tuple():
             for item in part:
                 yield from _reads(item, name)
-        case tree.Target():
-            return
+        case tree.Target(index=index):
+            if index is not None:
+                yield from _reads(index.rows, name)
+                yield from _reads(index.cols, name)
         case tree.Expr() | tree.Stmt() | tree.Arg() | tree.Subscript():
             for field in fields(part):
                 if field.name != "span":

@@ -66,6 +66,11 @@ class Outlook:
         return best if self.cost(best) < WORTH * rest else now
 
 
+no_fork = (
+    threading.Lock()
+)  # held by threads of gramian while they hold what a worker may need, such as Python's for imports
+
+
 def can_fork() -> bool:
     """Is it safe to make copies of this process?
 

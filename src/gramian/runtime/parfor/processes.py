@@ -25,6 +25,7 @@ from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError
 from gramian.ir.cores import one_core
 from gramian.runtime.failure import InternalError
 from gramian.runtime.parfor.body import Done, Task, Worker
+from gramian.runtime.parfor.cost import no_fork
 from gramian.runtime.parfor.schedule import Chunks
 from gramian.runtime.parfor.threads import run_all
 from gramian.runtime.statistics import Counts, Statistics
@@ -41,7 +42,11 @@ def shared_copy(value: Any) -> Any:
     if value.nbytes == 0:
         return value
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-    cells: Any = np.frombuffer(mmap(-1, value.nbytes), value.dtype)
+    try:
+        memory = mmap(-1, value.nbytes)
+    except OSError as error:
+        raise MemoryError(f"{value.nbytes / 1e9:.1f} GB for a result of parfor that processes share") from error
+    cells: Any = np.frombuffer(memory, value.dtype)
     shared = cells.reshape(value.shape, order=order)
     shared[:] = value
     return shared
@@ -77,7 +82,7 @@ class Processes:
         ours, theirs = Pipe()
         self._ends.append(ours)
         process = ForkProcess(target=child.work, args=(theirs, tuple(self._ends)), daemon=True)
-        with _interrupted_later(), warnings.catch_warnings():
+        with _interrupted_later(), no_fork, warnings.catch_warnings():
             # Newer Pythons warn of forks beside any other threads, those of libraries included.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
