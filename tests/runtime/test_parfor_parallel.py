@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 from programs import program
@@ -25,9 +27,10 @@ from gramian.api.script import Script
 from gramian.errors import ScriptError
 from gramian.ir.cores import cores, one_core
 from gramian.ops import index
-from gramian.runtime.parfor import body, loops
+from gramian.runtime.parfor import body, loop, loops
 from gramian.runtime.parfor.cost import Outlook, Way, can_fork
-from gramian.runtime.parfor.loops import forced, rebound
+from gramian.runtime.parfor.loop import rebound
+from gramian.runtime.parfor.loops import forced
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -205,10 +208,10 @@ def test_results_are_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 def test_the_number_of_workers_does_not_show(workers: int) -> None:
-    loop = LOOPS["sums"]
-    expected = printed(loop, Way.SEQUENTIAL)
+    text = LOOPS["sums"]
+    expected = printed(text, Way.SEQUENTIAL)
     for way in APART:
-        assert printed(loop.replace("1:50", f"1:50, par={workers}"), way) == expected
+        assert printed(text.replace("1:50", f"1:50, par={workers}"), way) == expected
 
 
 @pytest.mark.parametrize("start", range(0, 40, 10))
@@ -257,7 +260,7 @@ def test_any_body_gives_the_same(parts: list[tuple[str, int, int]], count: int, 
 
 
 def test_matrices_too_large_to_be_dense_stay_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (index, loops):
+    for module in (index, loop):
         monkeypatch.setattr(module, "DENSE_UP_TO", 1000)
     text = """
         A = rand(rows=200, cols=200, sparsity=0.01, seed=3)
@@ -393,7 +396,7 @@ def test_a_worker_that_is_killed_is_an_error() -> None:
     assert "par=1" in (found.hint or "")
 
 
-def script_execution(script: Script) -> loops.Any:
+def script_execution(script: Script) -> Any:
     from gramian.backends.local import LocalBackend
     from gramian.runtime.run import Execution
 
@@ -473,7 +476,7 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch, text: str) -> list[Way]:
     taken: list[Way] = []
     apart = loops.Run.apart
 
-    def noted(run: loops.Run, way: Way, *rest: loops.Any) -> loops.Any:
+    def noted(run: loops.Run, way: Way, *rest: Any) -> Any:
         taken.append(way)
         return apart(run, way, *rest)
 
@@ -602,7 +605,7 @@ def test_variables_that_are_written_in_place() -> None:
 def test_results_stay_in_shared_memory() -> None:
     from gramian.runtime.parfor.processes import is_shared, shared_copy
 
-    value = loops.np.asfortranarray([[1.0, 2.0], [3.0, 4.0]])
+    value = np.asfortranarray([[1.0, 2.0], [3.0, 4.0]])
     shared = shared_copy(value)
     assert (shared == value).all()
     assert shared.flags.f_contiguous

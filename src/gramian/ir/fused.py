@@ -175,4 +175,3 @@ def unfused(node: Node) -> Node:
         index: int = node.attrs[0]
         return results[index]
     return node
-

@@ -22,15 +22,19 @@ from gramian.ir.fused import (
     role_of,
     whole_operands,
 )
+from gramian.ir.liveness import live_after
 from gramian.ir.mapping import carry
 from gramian.ir.node import ABSENT, Node, build, literal, rebuild, walk
 from gramian.ir.program import (
+    Assign,
     Block,
     For,
+    Function,
     If,
     Item,
     Program,
     Region,
+    Statement,
     While,
     item_roots,
     map_functions,
@@ -49,17 +53,25 @@ BLAS = 8  # columns of a product from which the library's own multiplication is 
 
 
 def fuse(program: Program, facts: Facts) -> Program:
-    return map_functions(program, lambda f: replace(f, body=_region(f.body)))
+    return map_functions(program, _function)
 
 
-def _region(region: Region) -> Region:
-    return tuple(map_regions(_item(item), _region) for item in region)
+def _function(function: Function) -> Function:
+    live = live_after(function)
+
+    def changed(region: Region) -> Region:
+        return tuple(map_regions(_item(item, live[item]), changed) for item in region)
+
+    return replace(function, body=changed(function.body))
 
 
-def _item(item: Item) -> Item:
+def _item(item: Item, live: frozenset[str]) -> Item:
     roots = item_roots(item)
     if not any(n.type.is_matrix for root in roots for n in walk([root])):
         return item
+    if isinstance(item, Block):
+        item = without_dead_assignments(item, live)
+        roots = item_roots(item)
     memo = fused_graph(roots)
     if all(memo[root] is root for root in roots):
         return item
@@ -74,6 +86,23 @@ def _item(item: Item) -> Item:
             return replace(item, start=memo[item.start], stop=memo[item.stop], step=step, spans=spans)
 
 
+def without_dead_assignments(block: Block, live: frozenset[str]) -> Block:
+    """Without variables that nobody reads after the block: what only its other statements need may stay in a pipeline.
+
+    Only those go whose computation cannot fail, since an error must come where the script has its cause.
+    """
+    kept: list[Statement] = []
+    assigned: set[str] = set()
+    for statement in reversed(block.statements):
+        if isinstance(statement, Assign):
+            dead = statement.target in assigned or statement.target not in live
+            assigned.add(statement.target)
+            if dead and candidate_role(statement.value) is not None:
+                continue
+        kept.append(statement)
+    return block if len(kept) == len(block.statements) else replace(block, statements=tuple(reversed(kept)))
+
+
 def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:
     """What stands for each node of a graph after fusion; nodes inside of pipelines are left out."""
     before: dict[Node, Node] = {}
@@ -81,9 +110,20 @@ def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:
         args = tuple(before[a] for a in node.args)
         before[node] = _as_sums(node if args == node.args else rebuild(node, args))
     tops = [before[root] for root in roots]
-    groups = [g for g in Groups(tops).found() if is_worthwhile(g)]
+    groups = [g for g in Groups(tops, _clock(tops)).found() if is_worthwhile(g)]
     after = _replaced(tops, groups)
     return {node: after[new] for node, new in before.items() if new in after}
+
+
+def _clock(tops: Sequence[Node]) -> dict[Node, int]:
+    """How often the script has asked for the time before each node: what is between belongs there."""
+    asked = 0
+    found: dict[Node, int] = {}
+    for top in tops:
+        for node in walk([top]):
+            found.setdefault(node, asked)
+        asked += top.op.name == "time"
+    return found
 
 
 def _as_sums(node: Node) -> Node:
@@ -155,7 +195,8 @@ class Group:
 class Groups:
     """The groups of a graph."""
 
-    def __init__(self, tops: Sequence[Node]) -> None:
+    def __init__(self, tops: Sequence[Node], clock: Mapping[Node, int]) -> None:
+        self.clock = clock
         self.nodes = list(walk(tops))
         self.tops = set(tops)
         self.roles = {node: role for node in self.nodes if (role := candidate_role(node)) is not None}
@@ -173,13 +214,13 @@ class Groups:
                 node = leader[node]
             return node
 
-        readers: dict[tuple[Node, int, int], Node] = {}
+        readers: dict[tuple[Node, int, int, int], Node] = {}
         for node, role in self.roles.items():
             for arg in panel_operands(node, role):
                 if self._joins(arg, node) and self.passes[arg] == self.passes[node]:
                     leader[top(arg)] = top(node)
                 elif (arg.type.cells or 0) >= SMALLEST:
-                    key = (arg, self.rows[node], self.passes[node])
+                    key = (arg, self.rows[node], self.passes[node], self.clock[node])
                     leader[top(node)] = top(readers.setdefault(key, node))
         members: dict[Node, list[Node]] = {}
         for node in self.nodes:
@@ -190,7 +231,9 @@ class Groups:
     def _joins(self, arg: Node, node: Node) -> bool:
         """Can the node read the rows of its operand as they are made?"""
         role = self.roles.get(arg)
-        return role is not None and not is_sink(role) and self.rows[arg] == self.rows[node]
+        if role is None or is_sink(role) or self.clock[arg] != self.clock[node]:
+            return False
+        return self.rows[arg] == self.rows[node]
 
     def _earliest(self, node: Node) -> int:
         role = self.roles.get(node)
@@ -237,7 +280,9 @@ def candidate_role(node: Node) -> Role | None:
 def is_sparse_type(type: Type) -> bool:
     """Will a matrix of the type be stored as a sparse one, as far as that is known?"""
     cells = type.cells
-    return type.is_matrix and type.sparsity is not None and cells is not None and worth(cells, int(type.sparsity * cells))
+    return (
+        type.is_matrix and type.sparsity is not None and cells is not None and worth(cells, int(type.sparsity * cells))
+    )
 
 
 def is_worthwhile(group: Group) -> bool:

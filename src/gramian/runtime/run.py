@@ -73,7 +73,7 @@ class Execution:
         code = compile(self.generated.source, self.filename, "exec")
         exec(code, self.namespace)
         self.backend = backend
-        self.table = table = FunctionTable(self.functions(), self._library_function)
+        self.table = table = FunctionTable(self.functions(), self._library_function, lambda op: kernel_of(op, backend))
         for name, kernel in CALLING.items():
             self.namespace[f"{name}_function"] = partial(kernel, table)
 
@@ -131,7 +131,7 @@ class Execution:
                 stack.enter_context(deep_recursion())
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
-                stack.enter_context(functions_called_by(self.table.call))
+                stack.enter_context(functions_called_by(self.table.call_on_matrix))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
                 stack.enter_context(running_script(self._explained))
                 if self.settings.progress:

@@ -7,24 +7,18 @@ implicit zero times NaN or infinity is NaN: rows of the dense operand that hold 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from gramian.backends.local.threads import in_parallel
 from gramian.errors import SizeError
 from gramian.ir.cores import cores
 from gramian.ir.sparse import Dense, by_rows, is_sparse, settle
 from gramian.runtime.backend import Kernel
 
 PARALLEL = 200_000  # multiplications; fewer are not worth the threads
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), "gramian sparse")
 
 
 def product(a: Any, b: Any) -> Any:
@@ -60,9 +54,8 @@ def _in_parallel(a: Any, b: Dense) -> Dense:
         return _times(a, b)
     blocks = _split(a, workers)
     if a.format == "csr":
-        return np.concatenate(list(pool().map(lambda block: _times(block[0], b), blocks)))
-    parts = pool().map(lambda block: _times(block[0], b[block[1]]), blocks)
-    result = next(parts)
+        return np.concatenate(in_parallel(lambda block: _times(block[0], b), blocks))
+    result, *parts = in_parallel(lambda block: _times(block[0], b[block[1]]), blocks)
     for part in parts:
         result += part
     return result
