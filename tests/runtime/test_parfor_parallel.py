@@ -541,6 +541,19 @@ def test_without_room_for_processes_threads_run(monkeypatch: pytest.MonkeyPatch)
     assert printed(LOOPS["sums"], Way.PROCESSES) == expected
 
 
+def test_without_room_for_threads_iterations_run_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = printed(LOOPS["sums"], Way.SEQUENTIAL)
+    start = threading.Thread.start
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "gramian parfor 2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    assert printed(LOOPS["sums"], Way.THREADS) == expected
+
+
 def test_one_worker_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "R = matrix(0, 4, 1)\nparfor (i in 1:4, par=1) { for (k in 1:100) R[i, 1] = i }\nprint(sum(R))"
     with forced(Way.PROCESSES):

@@ -31,7 +31,7 @@ class Variables:
     """
 
     def __init__(self, body: FunctionType) -> None:
-        self._cells: dict[str, CellType] = dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))
+        self._cells = _cells_of(body)
 
     def __getitem__(self, name: str) -> Any:
         return self._cells[f"v_{name}"].cell_contents
@@ -53,13 +53,14 @@ class Variables:
             self._cells[f"o_{name}"].cell_contents = owned
 
 
+def _cells_of(body: FunctionType) -> dict[str, CellType]:
+    return dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))
+
+
 def with_own(body: FunctionType, names: Iterable[str]) -> FunctionType:
     """A copy of a body which has these variables for itself, with their present values."""
     own = {prefix + name for name in names for prefix in ("v_", "o_")}
-    cells = [
-        CellType(cell.cell_contents) if name in own else cell
-        for name, cell in zip(body.__code__.co_freevars, body.__closure__ or (), strict=True)
-    ]
+    cells = [CellType(cell.cell_contents) if name in own else cell for name, cell in _cells_of(body).items()]
     return FunctionType(body.__code__, body.__globals__, body.__name__, body.__defaults__, tuple(cells))
 
 

@@ -22,12 +22,14 @@ from gramian.runtime.parfor.body import Task, Variables, chunks_of
 from gramian.runtime.parfor.cost import Outlook, Way, can_fork, surely_short
 from gramian.runtime.parfor.libraries import one_thread_each
 from gramian.runtime.parfor.loop import Loop, fits, size_in_memory
-from gramian.runtime.parfor.schedule import Chunks, Crew, Merge, Schedule, Tally
+from gramian.runtime.parfor.schedule import Chunks, Crew, Merge, NoRoomError, Schedule, Tally
 from gramian.runtime.parfor.threads import Threads
 from gramian.runtime.statistics import Statistics
 
 LOOK = 0.005  # seconds that iterations run one after the other before the way is chosen anew
 FEW = 16  # iterations for each worker; of fewer, none can be run only to see how long it takes
+
+INSTEAD = {Way.PROCESSES: Way.THREADS, Way.THREADS: Way.SEQUENTIAL}  # where there is no room for more workers
 
 Explain = Callable[[Exception], GramianError]
 
@@ -191,16 +193,10 @@ class Run:
         size = min(self.workers, len(chunks))
         with one_thread_each(self.loops.generated.kernels.values()):
             task = self.with_places_for_results(way)
-            crew: Crew
-            if way is Way.PROCESSES:
-                from gramian.runtime.parfor.processes import Processes
-
-                try:
-                    crew = Processes(task, size, self.loops.statistics, script.explain)
-                except OSError:  # the system has no room for more processes
-                    return chunks, Way.THREADS
-            else:
-                crew = Threads(task, size)
+            try:
+                crew = self.crew(way, task, size, script)
+            except NoRoomError:
+                return chunks, INSTEAD[way]
             watch = Watch(self, way, chunks)
             shown = (self.loop.item.variable, watch.tally, f"{size} {way.name.lower()}")
             under_way.append(shown)
@@ -210,6 +206,18 @@ class Run:
                 under_way.remove(shown)
         self.loop.pace.seconds = watch.tally.pace
         return rest, watch.way
+
+    def crew(self, way: Way, task: Task, size: int, script: RunningScript) -> Crew:
+        """Workers, started.
+
+        Raises:
+            NoRoomError: the system allows no more threads or processes.
+        """
+        if way is Way.THREADS:
+            return Threads(task, size)
+        from gramian.runtime.parfor.processes import Processes
+
+        return Processes(task, size, self.loops.statistics, script.explain)
 
     def with_places_for_results(self, way: Way) -> Task:
         """The task with its results sorted, and those that workers share in memory that all of them can write."""

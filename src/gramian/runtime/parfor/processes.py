@@ -26,7 +26,7 @@ from gramian.ir.cores import one_core
 from gramian.runtime.failure import InternalError
 from gramian.runtime.parfor.body import Done, Task, Worker
 from gramian.runtime.parfor.cost import no_fork
-from gramian.runtime.parfor.schedule import Chunks
+from gramian.runtime.parfor.schedule import Chunks, NoRoomError
 from gramian.runtime.parfor.threads import run_all
 from gramian.runtime.statistics import Counts, Statistics
 
@@ -74,6 +74,9 @@ class Processes:
         try:
             for _ in range(size):
                 self._start(child)
+        except OSError as error:
+            self.stop()
+            raise NoRoomError from error
         except BaseException:
             self.stop()
             raise

@@ -17,6 +17,10 @@ AHEAD = 16  # tasks for each worker that may be done before the first one is, wh
 LOOK = 0.02  # seconds between two looks at how the loop goes
 
 
+class NoRoomError(Exception):
+    """The system allows no more threads or processes."""
+
+
 class Crew(Protocol):
     """Workers that run chunks."""
 

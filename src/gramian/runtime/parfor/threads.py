@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from gramian.ir.cores import one_core
 from gramian.runtime.parfor.body import Done, Task, Worker
-from gramian.runtime.parfor.schedule import Chunks
+from gramian.runtime.parfor.schedule import Chunks, NoRoomError
 
 NAME = "gramian parfor"
 PATIENCE = 1.0  # seconds that a thread has to end; what computes in C does not notice before it is done
@@ -29,7 +29,13 @@ class Threads:
         self._found: SimpleQueue[tuple[int, Sequence[Done]]] = SimpleQueue()
         self._inboxes: list[SimpleQueue[Chunks | None]] = [SimpleQueue() for _ in range(size)]
         self._busy: set[int] = set()
-        self._threads = [_started(self._work, number, Worker(task)) for number in range(size)]
+        self._threads: list[threading.Thread] = []
+        try:
+            for number in range(size):
+                self._threads.append(_started(self._work, number, Worker(task)))
+        except RuntimeError as error:  # how Python says that the system has no more threads
+            self.stop()
+            raise NoRoomError from error
 
     def _work(self, number: int, worker: Worker) -> None:
         with one_core(), suppress(_Cancelled):
