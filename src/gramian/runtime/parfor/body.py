@@ -105,6 +105,20 @@ class Task:
         for name, so_far in zip(self.added, sums, strict=True):
             variables.set(name, self.plus(so_far, variables[name]))
 
+    def step(self, variables: Variables) -> Callable[[int], None]:
+        """What runs a chunk of one iteration in the function that the loop stands in, without seeds."""
+        if not self.added:
+            return self.body
+
+        def step(value: int) -> None:
+            sums = [variables[name] for name in self.added]
+            self.start_sums(variables)
+            self.body(value)
+            for name, so_far in zip(self.added, sums, strict=True):
+                variables.set(name, self.plus(so_far, variables[name]))
+
+        return step
+
 
 def zero(value: Any) -> Any:
     """A matrix of zeros of the same size, stored in the same way."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import dedent
-from time import thread_time
-from types import FunctionType
+from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ import numpy as np
 from gramian.ir.program import For, Parallel
 from gramian.ir.sparse import is_sparse
 from gramian.ops.index import DENSE_UP_TO
-from gramian.runtime.parfor.body import Task, Variables, chunks_of
+from gramian.runtime.parfor.body import CHUNKS, Task, Variables, chunks_of
 from gramian.runtime.parfor.cost import Pace, loops_inside
 
+LOOK = 0.005  # seconds that iterations run one after the other before the way is chosen anew
 TINY = 0.0005  # seconds; shorter loops must not lose time with choosing
 
 
@@ -46,14 +46,20 @@ class Loop:
 
     def is_tiny(self, iterations: int) -> bool:
         """Does it take too little time to think about it?"""
-        return self.pace.seconds is not None and self.pace.seconds * iterations < TINY
+        return self.pace.seconds is not None and self.pace.seconds * iterations < TINY and iterations <= CHUNKS
 
-    def run_plainly(self, body: FunctionType, over: range) -> None:
-        start = thread_time()
-        for value in over:
-            body(value)
-        if over:
-            self.pace.seconds = (thread_time() - start) / len(over)
+    def run_briefly(self, step: Callable[[int], None], over: range) -> range:
+        """Run iterations one after the other, and return those for which this turns out to take too long."""
+        start, limit = thread_time(), perf_counter() + LOOK
+        for at, value in enumerate(over, 1):
+            step(value)
+            if perf_counter() > limit:
+                worked = thread_time() - start
+                if worked > TINY:
+                    self.pace.seconds = worked / at
+                    return over[at:]
+                limit += LOOK  # others had the core
+        return over[:0]
 
     def run_here(self, task: Task, variables: Variables) -> None:
         """Run all iterations one after the other."""

@@ -21,12 +21,11 @@ from gramian.runtime.codegen import Generated
 from gramian.runtime.parfor.body import Task, Variables, chunks_of
 from gramian.runtime.parfor.cost import Outlook, Way, can_fork, surely_short
 from gramian.runtime.parfor.libraries import one_thread_each
-from gramian.runtime.parfor.loop import Loop, fits, size_in_memory
+from gramian.runtime.parfor.loop import LOOK, Loop, fits, size_in_memory
 from gramian.runtime.parfor.schedule import Chunks, Crew, Merge, NoRoomError, Schedule, Tally
 from gramian.runtime.parfor.threads import Threads
 from gramian.runtime.statistics import Statistics
 
-LOOK = 0.005  # seconds that iterations run one after the other before the way is chosen anew
 FEW = 16  # iterations for each worker; of fewer, none can be run only to see how long it takes
 
 INSTEAD = {Way.PROCESSES: Way.THREADS, Way.THREADS: Way.SEQUENTIAL}  # where there is no room for more workers
@@ -96,16 +95,17 @@ class ParallelLoops:
         loop = self.loops[number]
         parallel = loop.parallel
         tiny = loop.is_tiny(len(over)) and not fresh_seeds.are_fixed and _forced.get() is None
-        if tiny and not parallel.accumulators:
-            loop.run_plainly(body, over)
+        if tiny and not parallel.accumulators and not (over := loop.run_briefly(body, over)):
             return
         variables = Variables(body)
-        if parallel.ordered or not all(variables.has(name) for name in parallel.results):
-            loop.run_plainly(body, over)
+        if parallel.ordered or not all(map(variables.has, parallel.results)):
+            for value in over:
+                body(value)
             return
-        if tiny:
-            loop.run_here(Task(body, over, parallel.accumulators, (), (), None, self.plus), variables)
-            return
+        if tiny and parallel.accumulators:
+            task = Task(body, over, parallel.accumulators, (), (), None, self.plus)
+            if not (over := loop.run_briefly(task.step(variables), over)):
+                return
         seed = fresh_seeds.branch(1)[0]
         task = Task(body, over, parallel.accumulators, (), (), seed, self.plus)
         with fresh_seeds.fixed_by(seed):
@@ -153,6 +153,8 @@ class Run:
         if forced is not None:
             return forced
         iterations = len(self.task.over)
+        if self.loop.is_tiny(iterations):
+            return Way.SEQUENTIAL
         if self.loop.pace.seconds is not None:
             return self.outlook(self.loop.pace.seconds * iterations).best()
         if iterations >= FEW * self.workers or surely_short(self.loop.item, iterations):
