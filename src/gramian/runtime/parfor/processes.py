@@ -184,7 +184,7 @@ class Child:
             os._exit(status)
 
     def _counted(self) -> Counts:
-        return self.statistics.take() if self.statistics is not None else {}
+        return self.statistics.take() if self.statistics is not None else ({}, {})
 
     def _answer(self, chunks: Chunks) -> bytes:
         found = run_all(self.worker, chunks)
