@@ -36,6 +36,7 @@ from gramian.ir.types import INT, Kind, Known, Type, join, matrix, value_type_of
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.passes.split_blocks import is_uncertain, sizing_names
+from gramian.runtime.functions import compiling
 
 if TYPE_CHECKING:
     from gramian.runtime.run import Execution
@@ -175,7 +176,8 @@ class Late:
     def __call__(self, inputs: list[Any]) -> Any:
         plan = self.general if len(self.plans) > MOST_PLANS else None
         if plan is None:
-            plan = self._plan(inputs)
+            with compiling:
+                plan = self._plan(inputs)
         else:
             self.execution.count("plans for all sizes, used")
         return plan(inputs)
