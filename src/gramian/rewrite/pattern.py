@@ -38,13 +38,20 @@ class Constant:
 
 @dataclass(frozen=True)
 class AnyOperator:
-    """Any operator that works cell by cell on that many arguments."""
+    """Any operator that works cell by cell on that many arguments and never fails on matrices that fit."""
 
     name: str
     count: int
 
     def stands_for(self, op: Op) -> bool:
-        return len(op.params) == self.count and not op.variadic and op.has(Trait.CELLWISE) and op.effect is Effect.PURE
+        # Operators of other families, such as distributions, may fail because of what the cells are.
+        return (
+            op.family == "elementwise"
+            and op.has(Trait.CELLWISE)
+            and len(op.params) == self.count
+            and not op.variadic
+            and op.effect is Effect.PURE
+        )
 
 
 @dataclass(frozen=True)
