@@ -35,8 +35,9 @@ def takes_matrix(op: Op) -> bool:
 
 
 def tags_of(driver: Driver) -> frozenset[str]:
-    """What the rules that fired may change."""
-    return frozenset(tag for rule in RULES if driver.fired[rule.text] for tag in rule.tags)
+    """What the rules that fired may change together: another sign of a zero makes another infinity of a quotient."""
+    tags = frozenset(tag for rule in RULES if driver.fired[rule.text] for tag in rule.tags)
+    return tags | {"infinity"} if tags else tags
 
 
 @each_rule
@@ -62,7 +63,7 @@ def test_types_stay(rule):
 def test_guards_need_knowledge(rule):
     """Without any, only rules without conditions on sizes and values apply."""
     unknown = [use for use in uses(rule) if use.knowledge == NONE]
-    if re.search(r"nrow|ncol|length|sparsity|isInt|isDouble|isModerate|==", rule.condition):
+    if re.search(r"nrow|ncol|length|density|isInt|isDouble|isModerate|==", rule.condition):
         assert not unknown
     else:
         assert unknown or _needs_value_type(rule)

@@ -63,7 +63,7 @@ def outcome(node: Node, values: Values, kernels: Kernels = lambda op: op.kernel)
 
 
 def same(a: Any, b: Any, tags: frozenset[str] = frozenset(), scale: float = 1.0) -> bool:
-    """Are the outcomes equal, but for what the tags allow? `scale` is the size of what may cancel."""
+    """Are the outcomes equal, but for what the tags allow? `scale` is the size of the summands."""
     if a is TOO_LARGE or b is TOO_LARGE:
         return True
     if a is None or b is None or type(a) is not type(b):
@@ -75,7 +75,7 @@ def same(a: Any, b: Any, tags: frozenset[str] = frozenset(), scale: float = 1.0)
     if not tags:
         equal &= (x != 0) | (np.signbit(x) == np.signbit(y))
     if tags & {"rounding", "cancels"}:
-        equal |= np.isclose(x, y, rtol=1e-12, atol=1e-12 * (scale if "cancels" in tags else 1.0))
+        equal |= np.isclose(x, y, rtol=1e-12, atol=1e-14 * (scale**2 if "cancels" in tags else scale))
     if "infinity" in tags:
         equal |= ~np.isfinite(x) & ~np.isfinite(y)
     if "nan" in tags:
@@ -91,6 +91,7 @@ SCALARS = (0, 1, 2, 3, -1, 0.0, 1.0, 2.0, -0.0, -1.0, 2.5, -0.3, math.nan, math.
 SIZES = (0, 1, 2, 3)
 SHAPES = tuple(itertools.product(SIZES, SIZES))
 POOL = (0, 1, 1, 2, 2, 3, 3, 4, 7, 10)  # sizes of trials that fit the guard
+DENSITIES = (None, 0.001, 0.001, 1.0)
 LEAST_TRIALS = 40
 MOST_TRIALS = 260
 FITTING_TRIALS = 400
@@ -104,14 +105,14 @@ class Knowledge:
     rows: bool
     cols: bool
     scalars: str  # "value", "type" or "number"
-    sparsity: float | None = None
+    sparse: bool = False  # does it take some matrices for sparse, rightly or not?
 
-    def leaf(self, name: str, value: Any, mask: bool = False) -> Node:
+    def leaf(self, name: str, value: Any, mask: bool = False, density: float | None = None) -> Node:
         if value is None:
             return absent()
         if isinstance(value, np.ndarray):
             rows, cols = value.shape[0] if self.rows else None, value.shape[1] if self.cols else None
-            plain = var(name, matrix(rows, cols, self.sparsity))
+            plain = var(name, matrix(rows, cols, density if self.sparse else None))
             return build("!=", [plain, literal(0)]) if mask else plain
         if self.scalars == "value":
             return literal(value)
@@ -122,8 +123,8 @@ FULL, NONE = Knowledge(True, True, "value"), Knowledge(False, False, "number")
 KNOWLEDGE = (
     FULL,
     NONE,
-    Knowledge(True, True, "type", sparsity=0.001),
-    Knowledge(True, True, "value", sparsity=1.0),
+    Knowledge(True, True, "type", sparse=True),
+    Knowledge(True, True, "value", sparse=True),
     Knowledge(True, False, "type"),
     Knowledge(False, True, "value"),
 )
@@ -259,7 +260,10 @@ def uses(rule: Rule) -> tuple[Use, ...]:
     for values in trials(rule, noise):
         chosen = sides if len(sides) <= 3 else [sides[at] for at in noise.integers(len(sides), size=3)]
         for knowledge, before in itertools.product(KNOWLEDGE, chosen):
-            leaves = {n: knowledge.leaf(n, v, f"isMask({n})" in rule.condition) for n, v in values.items()}
+            leaves = {
+                n: knowledge.leaf(n, v, f"isMask({n})" in rule.condition, DENSITIES[noise.integers(len(DENSITIES))])
+                for n, v in values.items()
+            }
             node = built(before, leaves)
             after = apply(rule, node, single_uses) if node is not None else None
             if node is not None and after is not None:
@@ -270,9 +274,9 @@ def uses(rule: Rule) -> tuple[Use, ...]:
 
 
 def magnitude(values: Values) -> float:
-    """How large the intermediate numbers of a rule that multiplies up to four matrices may be."""
+    """How large a sum of products of two cells may be."""
     cells = np.concatenate([np.ones(1), *(np.ravel(v) for v in values.values() if isinstance(v, np.ndarray))])
-    return float(np.max(np.abs(cells[np.isfinite(cells)])) ** 4 * cells.size**2)
+    return float(np.max(np.abs(cells[np.isfinite(cells)])) ** 2 * cells.size)
 
 
 def simplest(node: Node, driver: Driver) -> Node:

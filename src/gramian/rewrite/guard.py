@@ -19,7 +19,7 @@ Guard = Callable[[Bindings, Uses], bool | None]
 Number = Callable[[Bindings], float | None]
 
 FORMS = "a guard compares sizes and numbers, or asks isInt(s), isDouble(s), isModerate(s), isMask(X) or once(f(X))"
-NUMBERS = "a guard compares nrow(X), ncol(X), length(X), sparsity(X), scalars and numbers"
+NUMBERS = "a guard compares nrow(X), ncol(X), length(X), density(X), scalars and numbers"
 
 
 def unknown_uses(node: Node) -> int | None:
@@ -150,7 +150,7 @@ SIZES: Mapping[str, Callable[[Node], float | None]] = {
     "nrow": lambda node: node.type.rows,
     "ncol": lambda node: node.type.cols,
     "length": lambda node: node.type.cells,
-    "sparsity": lambda node: node.type.sparsity,
+    "density": lambda node: 1.0 if node.type.sparsity is None else node.type.sparsity,
 }
 
 

@@ -9,8 +9,8 @@ numbers, such as `ncol(X) + 1`, becomes a literal.
 After two blanks and `if` come conditions, joined by `&` and `|`:
 
 - comparisons of numbers and scalars, of `nrow(X)`, `ncol(X)`, `length(X)` and of what `+ - *` make of these;
-- `sparsity(X) < 0.1`: the estimated share of cells that are not zero. It decides about costs: the sides must be equal
-  whatever it says;
+- comparisons with `density(X)`, the estimated share of cells that are not zero, 1 if nothing is known of it. It is for
+  costs alone: the sides must be equal whatever it says;
 - `isInt(s)`, `isDouble(s)`, `isModerate(s)` (a known number between 1e-100 and 1e100, whatever its sign), `isMask(X)`
   (all cells are 0 or 1, as a comparison gives them);
 - `once(X %*% Y)`: nothing but what the left side says uses that inner operator. It belongs to rules that gain only if
