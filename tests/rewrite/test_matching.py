@@ -22,7 +22,12 @@ from gramian.source import Source
 
 
 def rules_of(text: str) -> list[Rule]:
-    return read_rules(Source("test.rules", text))
+    rules = read_rules(Source("test.rules", text))
+    for rule in rules:
+        assert rule.outline[0] == rule.before.op.name
+        assert (rule.guard is None) is (rule.condition == "")
+        assert rule.after is not None
+    return rules
 
 
 def rule_of(text: str) -> Rule:
@@ -305,7 +310,7 @@ def test_what_is_no_rule_is_refused(text):
 
 
 def test_rules_that_do_not_parse_are_refused():
-    for text in ("X * -> X", "X * 1 -> ", "X * 1 -> X if nrow(X) == 1", "X * 1 -> X  if"):
+    for text in ("X * -> X", "X * 1 -> ", "X * 1 -> X if nrow(X) == 1", "X * 1 -> X  if", "X * 1 -> X  if  "):
         with pytest.raises(ScriptError):
             rules_of(text)
 

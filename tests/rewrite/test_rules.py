@@ -114,6 +114,12 @@ def test_both_sides_mean_the_same_on_sparse_matrices(rule):
         assert same(before, after, tags, magnitude(use.values)), (use.values, use.knowledge, before, after)
 
 
+@each_rule
+def test_the_operators_of_a_rule_are_found_without_parsing_it(rule):
+    top, *inner = (op.name for op in operators_of(rule))
+    assert rule.outline == (top, frozenset(inner))
+
+
 def test_rules_are_not_written_twice():
     texts = [rule.text for rule in RULES]
     assert len(set(texts)) == len(texts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from gramian.ir.node import ABSENT, LITERAL, Node, rebuild
 from gramian.ir.op import REGISTRY, Trait
 from gramian.ir.types import Kind
 from gramian.rewrite.guard import Uses, single_uses, unknown_uses
 from gramian.rewrite.match import apply
-from gramian.rewrite.pattern import AnyMatrix, AnyOperator, AnyScalar, Apply, Constant, Pattern
+from gramian.rewrite.pattern import OPERATORS, AnyMatrix, AnyOperator, AnyScalar, Apply, Constant, Pattern
 from gramian.rewrite.rule import Rule
 
 MOST = 100  # rewrites of one node; more means that rules undo one another
@@ -24,7 +25,7 @@ class RuleIndex:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._by_operator: dict[str, list[Rule]] = {}
         for rule in rules:
-            for name in _tops(rule.before):
+            for name in _operators(rule.outline[0]):
                 self._by_operator.setdefault(name, []).append(rule)
         self._found: dict[tuple[str, tuple[Shape, ...]], tuple[Rule, ...]] = {}
 
@@ -36,18 +37,24 @@ class RuleIndex:
         shapes = tuple([(arg.op.name, arg.type.kind is Kind.MATRIX) for arg in node.args])
         found = self._found.get((name, shapes))
         if found is None:
-            found = tuple(rule for rule in self._by_operator[name] if _may_fit(rule.before, shapes))
+            found = tuple(rule for rule in self._by_operator[name] if _may_fit(rule, shapes))
             self._found[name, shapes] = found
         return found
 
 
-def _tops(p: Apply) -> list[str]:
-    if isinstance(p.op, AnyOperator):
-        return [op.name for op in REGISTRY.records() if p.op.stands_for(op)]
-    return [p.op.name]
+@cache
+def _operators(top: str) -> list[str]:
+    if top not in OPERATORS:
+        return [top]
+    any_operator = AnyOperator(top, OPERATORS[top])
+    return [op.name for op in REGISTRY.records() if any_operator.stands_for(op)]
 
 
-def _may_fit(p: Apply, shapes: tuple[Shape, ...]) -> bool:
+def _may_fit(rule: Rule, shapes: tuple[Shape, ...]) -> bool:
+    inner = rule.outline[1]
+    if inner and inner.isdisjoint(OPERATORS) and all(name not in inner for name, _ in shapes):
+        return False  # most rules end here, and need not be parsed
+    p = rule.before
     if len(p.args) != len(shapes):
         return False
     orders = [shapes]

@@ -34,11 +34,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from gramian.errors import did_you_mean
 from gramian.lang import tree
 from gramian.lang.dml import parse_expression
 from gramian.rewrite.guard import Guard, GuardReader
+from gramian.rewrite.outline import outline
 from gramian.rewrite.pattern import Apply, Pattern, labelled, names, operator_names, pattern, wrong
 from gramian.source import Source, Span
 
@@ -54,19 +56,64 @@ _TAG = re.compile(r"\s+\[(\w+)\]$")
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """`before -> after`; `text` is the line as written, `span` its place. `condition` is the text of the guard."""
+    """`left -> right  if condition  [tags]`, as written at `span`.
 
-    before: Apply
-    after: Pattern
-    guard: Guard | None
-    condition: str
-    counts_uses: bool  # is there an once() in the condition?
-    tags: frozenset[str]
+    A short script needs few of the rules, so that each is parsed when it is first asked for: `before`, `after` and `guard`
+    raise a ScriptError if the text is no rule.
+    """
+
     span: Span
+    left: str
+    right: str
+    condition: str
+    tags: frozenset[str]
 
     @property
     def text(self) -> str:
         return self.span.text
+
+    @property
+    def counts_uses(self) -> bool:
+        """Does the condition ask for the uses of inner operators?"""
+        return "once(" in self.condition
+
+    @cached_property
+    def outline(self) -> tuple[str, frozenset[str]]:
+        """The name of the operator at the top of the left side, and of those below."""
+        return outline(self.left)
+
+    @cached_property
+    def before(self) -> Apply:
+        return labelled(self._unlabelled, self._condition[1]) if self.counts_uses else self._unlabelled
+
+    @cached_property
+    def after(self) -> Pattern:
+        after = pattern(self._expression(self.right), self.span)
+        known = {*names(self._unlabelled), *operator_names(self._unlabelled)}
+        for name in (*names(after), *operator_names(after)):
+            if name not in known:
+                raise wrong(f"'{name}' does not stand on the left side", self.span, did_you_mean(name, known))
+        return after
+
+    @cached_property
+    def guard(self) -> Guard | None:
+        return self._condition[0] if self.condition else None
+
+    @cached_property
+    def _unlabelled(self) -> Apply:
+        before = pattern(self._expression(self.left), self.span)
+        if not isinstance(before, Apply):
+            raise wrong("the left side of a rule must be an operator", self.span)
+        return before
+
+    @cached_property
+    def _condition(self) -> tuple[Guard, dict[str, Apply]]:
+        """The guard and the labels of the operators whose uses it counts."""
+        reader = GuardReader(self._unlabelled, self.span)
+        return reader.guard(self._expression(self.condition)), reader.labels
+
+    def _expression(self, text: str) -> tree.Expr:
+        return parse_expression(Source(self.span.source.name, text))
 
     def __repr__(self) -> str:
         return f"Rule({self.text})"
@@ -80,12 +127,12 @@ def read_rules(source: Source) -> list[Rule]:
         text = line.split("#")[0].strip()
         if text:
             at = start + line.index(text)
-            rules.append(read_rule(source, Span(source, at, at + len(text))))
+            rules.append(read_rule(Span(source, at, at + len(text))))
         start += len(line)
     return rules
 
 
-def read_rule(source: Source, span: Span) -> Rule:
+def read_rule(span: Span) -> Rule:
     """The rule of one line.
 
     Raises:
@@ -93,29 +140,13 @@ def read_rule(source: Source, span: Span) -> Rule:
     """
     text = span.text
     tags: set[str] = set()
-    while found := _TAG.search(text):
+    while text.endswith("]") and (found := _TAG.search(text)):
         if found[1] not in TAGS:
             raise wrong(f"'{found[1]}' is no tag of a rule", span, did_you_mean(found[1], TAGS))
         tags.add(found[1])
         text = text[: found.start()]
     body, separator, condition = text.partition("  if ")
     left, arrow, right = body.partition("->")
-    if not arrow:
-        raise wrong("expected a rule 'before -> after'", span)
-    before, after = (pattern(_expression(source, side), span) for side in (left, right))
-    if not isinstance(before, Apply):
-        raise wrong("the left side of a rule must be an operator", span)
-    known = {*names(before), *operator_names(before)}
-    for name in (*names(after), *operator_names(after)):
-        if name not in known:
-            raise wrong(f"'{name}' does not stand on the left side", span, did_you_mean(name, known))
-    if not separator:
-        return Rule(before, after, None, "", False, frozenset(tags), span)
-    reader = GuardReader(before, span)
-    guard = reader.guard(_expression(source, condition))
-    before = labelled(before, reader.labels)
-    return Rule(before, after, guard, condition.strip(), bool(reader.labels), frozenset(tags), span)
-
-
-def _expression(source: Source, text: str) -> tree.Expr:
-    return parse_expression(Source(source.name, text.strip()))
+    if not arrow or (separator and not condition.strip()):
+        raise wrong("expected a rule 'before -> after  if condition'", span)
+    return Rule(span, left.strip(), right.strip(), condition.strip(), frozenset(tags))
