@@ -103,6 +103,17 @@ def test_optional_names_stand_for_missing_arguments():
     assert apply(rule_of("rightIndex(t(X), a, missing, missing, missing) -> t(X[, a])"), part) is not None
 
 
+def test_operands_that_may_fail_are_not_left_out():
+    rule = rule_of("nrow(g(X, s)) -> nrow(X)")
+    assert apply(rule, build("nrow", [build("+", [U, var("s", scalar(INT))])])) is build("nrow", [U])
+    assert apply(rule, build("nrow", [build("+", [U, build("as.scalar", [U])])])) is None
+    choose = rule_of("cbind(X, Y)[, 1] -> X[, 1]")
+    ones = build("matrix", [literal(1), literal(2), literal(1), literal(True)])
+    for other, expected in ((X, True), (build("exp", [build("t", [U])]), True), (ones, True), (build("inv", [U]), False)):
+        part = make(choose.before, {"X": X, "Y": other})
+        assert (apply(choose, part) is not None) is expected
+
+
 def test_special_numbers_are_constants():
     rule = rule_of("replace(X, NaN, 0) -> X")
     assert apply(rule, build("replace", [X, literal(math.nan), literal(0)])) is X

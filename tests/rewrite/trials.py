@@ -90,12 +90,12 @@ NASTY = np.concatenate([FINITE, [math.nan, math.inf, -math.inf]])
 SCALARS = (0, 1, 2, 3, -1, 0.0, 1.0, 2.0, -0.0, -1.0, 2.5, -0.3, math.nan, math.inf, -math.inf)
 SIZES = (0, 1, 2, 3)
 SHAPES = tuple(itertools.product(SIZES, SIZES))
-POOL = (0, 1, 1, 2, 2, 3, 3, 4, 7, 10)  # sizes of trials that fit the guard
+POOL = (0, 1, 1, 2, 2, 3, 3, 4, 7, 12)  # sizes of trials that fit the guard
 DENSITIES = (None, 0.001, 0.001, 1.0)
 LEAST_TRIALS = 40
 MOST_TRIALS = 260
-FITTING_TRIALS = 400
-ENOUGH_USES = 400
+FITTING_TRIALS = 1000
+ENOUGH_USES, ENOUGH_RESULTS = 100, 12
 
 
 @dataclass(frozen=True)
@@ -131,19 +131,20 @@ KNOWLEDGE = (
 
 
 def trials(rule: Rule, noise: np.random.Generator) -> Iterator[Values]:
-    """Values for the names of a rule: all combinations of sizes if these are few, else some; then some that fit."""
+    """Values for the names of a rule: all combinations of sizes if these are few, else some; and some that fit."""
     known = names(rule.before)
     kinds = [_choices(p) for p in known.values()]
     count = math.prod(len(kind) for kind in kinds)
+    combinations: list[Any] = [None] * FITTING_TRIALS
     if count <= MOST_TRIALS:
-        combinations: list[Any] = [c for c in itertools.product(*kinds) for _ in range(max(1, LEAST_TRIALS // count))]
+        combinations += [c for c in itertools.product(*kinds) for _ in range(max(1, LEAST_TRIALS // count))]
     else:
-        combinations = [[kind[noise.integers(len(kind))] for kind in kinds] for _ in range(MOST_TRIALS)]
-    combinations += [_fitting(rule, known, noise) for _ in range(FITTING_TRIALS)]
-    order = noise.permutation(len(combinations))
-    for turn, at in enumerate(order):
+        combinations += [[kind[noise.integers(len(kind))] for kind in kinds] for _ in range(MOST_TRIALS)]
+    guard = parse_expression(Source("guard", rule.condition)) if rule.condition else None
+    for turn, at in enumerate(noise.permutation(len(combinations))):
         cells = FINITE if turn % 2 else NASTY
-        yield {n: _value(c, cells, noise) for n, c in zip(known, combinations[at], strict=True)}
+        chosen = combinations[at] or _fitting(guard, known, noise)
+        yield {n: _value(c, cells, noise) for n, c in zip(known, chosen, strict=True)}
 
 
 def _choices(p: AnyMatrix | AnyScalar) -> tuple[Any, ...]:
@@ -156,11 +157,11 @@ def _value(choice: Any, cells: np.ndarray, noise: np.random.Generator) -> Any:
     return noise.choice(cells, size=choice) if isinstance(choice, tuple) else choice
 
 
-def _fitting(rule: Rule, known: Mapping[str, Any], noise: np.random.Generator) -> list[Any]:
+def _fitting(guard: tree.Expr | None, known: Mapping[str, Any], noise: np.random.Generator) -> list[Any]:
     """Sizes and scalars that are equal where the guard asks for it, or chain by chance."""
     classes = _Classes(noise)
-    if rule.condition:
-        _unite(parse_expression(Source("guard", rule.condition)), classes, noise)
+    if guard is not None:
+        _unite(guard, classes, noise)
     found: list[Any] = []
     for name, p in known.items():
         if isinstance(p, AnyMatrix):
@@ -234,43 +235,54 @@ def variants(p: Pattern) -> Iterator[Pattern]:
                 yield Apply(op, args[::-1])
 
 
-def built(p: Pattern, leaves: Mapping[str, Node]) -> Node | None:
+def built(p: Pattern, bound: Mapping[str, Node]) -> Node | None:
     """The node that a pattern stands for, or None if the types do not fit."""
     try:
-        return make(p, leaves)
+        return make(p, bound)
     except OperationError:
         return None
 
 
 @dataclass(frozen=True)
 class Use:
-    """One application of a rule."""
+    """One application of a rule, with the outcomes of both sides."""
 
     values: Values
     knowledge: Knowledge
     before: Node
     after: Node
+    expected: Any
+    found: Any
 
 
 @cache
 def uses(rule: Rule) -> tuple[Use, ...]:
+    """Applications of a rule: enough of them, some of which do not fail."""
     noise = np.random.default_rng(len(rule.text))
-    found = []
+    found: list[Use] = []
+    results = 0
     sides = list(variants(rule.before))
     for values in trials(rule, noise):
-        chosen = sides if len(sides) <= 3 else [sides[at] for at in noise.integers(len(sides), size=3)]
-        for knowledge, before in itertools.product(KNOWLEDGE, chosen):
-            leaves = {
-                n: knowledge.leaf(n, v, f"isMask({n})" in rule.condition, DENSITIES[noise.integers(len(DENSITIES))])
-                for n, v in values.items()
-            }
-            node = built(before, leaves)
+        chosen = sides if len(sides) <= 2 else [sides[at] for at in noise.integers(len(sides), size=2)]
+        knowledge = (FULL, NONE, KNOWLEDGE[noise.integers(2, len(KNOWLEDGE))])
+        for known, before in itertools.product(knowledge, chosen):
+            node = built(before, leaves(rule, values, known, noise))
             after = apply(rule, node, single_uses) if node is not None else None
             if node is not None and after is not None:
-                found.append(Use(values, knowledge, node, after))
-        if len(found) >= ENOUGH_USES:
+                found.append(Use(values, known, node, after, outcome(node, values), outcome(after, values)))
+                results += found[-1].expected is not None and found[-1].expected is not TOO_LARGE
+        if len(found) >= ENOUGH_USES and results >= ENOUGH_RESULTS:
             break
     return tuple(found)
+
+
+def leaves(rule: Rule, values: Values, known: Knowledge, noise: np.random.Generator) -> dict[str, Node]:
+    """What stands for the names of a rule."""
+    densities = noise.integers(len(DENSITIES), size=len(values))
+    return {
+        name: known.leaf(name, value, f"isMask({name})" in rule.condition, DENSITIES[density])
+        for (name, value), density in zip(values.items(), densities, strict=True)
+    }
 
 
 def magnitude(values: Values) -> float:

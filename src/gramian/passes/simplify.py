@@ -16,6 +16,7 @@ from gramian.ir.node import Node, walk
 from gramian.ir.program import Assign, Block, Item, Program, Region, item_roots, map_functions, map_regions
 from gramian.passes.blocks import map_item_nodes
 from gramian.passes.facts import Facts
+from gramian.passes.fold_constants import fold
 from gramian.passes.remove_dead_code import read_variables
 from gramian.rewrite.driver import Driver
 from gramian.rewrite.rules import rule_index
@@ -41,7 +42,7 @@ def _item(item: Item, driver: Driver, read: set[str] | None) -> Item:
 
     def change(node: Node) -> Node:
         nonlocal waiting
-        node = driver.simplify(node)
+        node = fold(driver.simplify(node))
         waiting = waiting or node in driver.waiting
         return node
 

@@ -12,6 +12,7 @@ from gramian.rewrite.pattern import AnyMatrix, AnyOperator, AnyScalar, Apply, Co
 from gramian.rewrite.rule import Rule
 
 NUMERIC = (INT, DOUBLE, NUMBER)
+UNARY = AnyOperator("f", 1)
 
 
 def apply(rule: Rule, node: Node, uses: Uses = unknown_uses) -> Node | None:
@@ -19,10 +20,22 @@ def apply(rule: Rule, node: Node, uses: Uses = unknown_uses) -> Node | None:
     for bound in match(rule.before, node, {}):
         if rule.guard is not None and rule.guard(bound, uses) is not True:
             continue
+        if not all(cannot_fail(bound[name]) for name in rule.dropped):
+            continue
         made = make(rule.after, bound)
         if made is not node and _same_type(node, made):
             return made
     return None
+
+
+def cannot_fail(node: Node) -> bool:
+    """Is no error lost if the node is not evaluated? Only what rules leave out in practice is looked at."""
+    if not node.args or node.type.known is not None:
+        return True
+    if node.op.name == "t" or UNARY.stands_for(node.op):
+        return node.type.is_matrix and cannot_fail(node.args[0])
+    cell = node.args[0].type
+    return node.op.name == "matrix" and node.type.cells is not None and cell.is_scalar and cell.value_type in NUMERIC
 
 
 def _same_type(before: Node, after: Node) -> bool:

@@ -27,7 +27,7 @@ A rule may end with tags in brackets that say what it may change:
 - `[nan]` cells that are NaN because a NaN or an infinity met a zero: they may become numbers.
 
 No rule makes a finite number NaN or infinite (but for numbers that come close to the largest one), changes a type, or
-loses an error.
+loses an error: a rule that leaves an operand out applies only where that operand cannot fail.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ class Rule:
             if name not in known:
                 raise wrong(f"'{name}' does not stand on the left side", self.span, did_you_mean(name, known))
         return after
+
+    @cached_property
+    def dropped(self) -> frozenset[str]:
+        """The names that the right side leaves out. What they stand for must not be able to fail."""
+        return frozenset(names(self.before)) - frozenset(names(self.after))
 
     @cached_property
     def guard(self) -> Guard | None:
