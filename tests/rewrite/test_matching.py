@@ -109,7 +109,12 @@ def test_operands_that_may_fail_are_not_left_out():
     assert apply(rule, build("nrow", [build("+", [U, build("as.scalar", [U])])])) is None
     choose = rule_of("cbind(X, Y)[, 1] -> X[, 1]")
     ones = build("matrix", [literal(1), literal(2), literal(1), literal(True)])
-    for other, expected in ((X, True), (build("exp", [build("t", [U])]), True), (ones, True), (build("inv", [U]), False)):
+    for other, expected in (
+        (X, True),
+        (build("exp", [build("t", [U])]), True),
+        (ones, True),
+        (build("inv", [U]), False),
+    ):
         part = make(choose.before, {"X": X, "Y": other})
         assert (apply(choose, part) is not None) is expected
 
@@ -234,9 +239,10 @@ def test_unknown_sizes_are_no_yes():
 
 def test_rules_that_undo_one_another_are_found_out():
     driver = Driver(rules_of("X + Y -> Y + X"))
-    with pytest.raises(AssertionError, match="do not come to an end"):
-        driver.simplify(build("+", [X, Y]))
-    assert sum(driver.fired.values()) == MOST + 1
+    node = build("+", [X, Y])
+    assert driver.simplify(node) in (node, build("+", [Y, X]))
+    assert driver.endless == [node]
+    assert sum(driver.fired.values()) == MOST
 
 
 def test_what_a_rule_makes_is_simplified_too():

@@ -79,6 +79,7 @@ def test_all_rules_together_use_this_one_and_keep_the_meaning(rule):
         driver = Driver(rule_index())
         after = simplest(use.before, driver)
         used = used or driver.fired[rule.text] > 0
+        assert not driver.endless
         found = outcome(after, use.values)
         assert same(use.expected, found, tags_of(driver), magnitude(use.values)), (use, after, found)
     assert used, "another rule always comes first"
@@ -146,6 +147,7 @@ def test_random_expressions_keep_their_meaning(seed):
             before = grow(noise, leaves, int(noise.integers(2, 6)))
             driver = Driver(rule_index())
             after = simplest(before, driver)
+            assert not driver.endless
             assert after.type.kind is before.type.kind
             expected, found = outcome(before, values), outcome(after, values)
             assert same(expected, found, tags_of(driver) | {"rounding", "zero"}, 1e9), (before, after)

@@ -14,7 +14,7 @@ from gramian.rewrite.match import apply
 from gramian.rewrite.pattern import OPERATORS, AnyMatrix, AnyOperator, AnyScalar, Apply, Constant, Pattern
 from gramian.rewrite.rule import Rule
 
-MOST = 100  # rewrites of one node; more means that rules undo one another
+MOST = 100  # rewrites of one node; if that is not enough, rules undo one another
 
 Shape = tuple[str, bool]  # of an argument: the name of its operator, and whether it is a matrix
 
@@ -82,7 +82,8 @@ class Driver:
     """Applies rules. `fired` counts how often each was applied, `made` says which ones made a node.
 
     Rules that ask for the uses of inner operators wait in `simplify` until the uses in the whole block are known: nodes
-    that they may fit are in `waiting`, and `with_uses` applies them as well.
+    that they may fit are in `waiting`, and `with_uses` applies them as well. `endless` are nodes that rules did not come to
+    an end with; what they were made into is as good as any other form.
     """
 
     def __init__(self, rules: Iterable[Rule] | RuleIndex) -> None:
@@ -90,35 +91,35 @@ class Driver:
         self.fired: Counter[str] = Counter()
         self.made: dict[Node, tuple[Rule, ...]] = {}
         self.waiting: set[Node] = set()
+        self.endless: list[Node] = []
         self._done: dict[Node, Node] = {}
 
     def simplify(self, node: Node) -> Node:
         """The simplest form of a node whose arguments are in theirs."""
-        if node in self._done:
-            return self._done[node]
-        start, steps = node, 0
-        while (better := self._step(node, unknown_uses)) is not None:
-            steps += 1
-            if steps > MOST:
-                raise AssertionError(f"rules do not come to an end at {start}: {self.fired}")
-            node = self._below(better)
-        self._done[start] = self._done[node] = node
-        return node
+        if node not in self._done:
+            simple = self._improved(node, unknown_uses)
+            self._done[node] = self._done[simple] = simple
+        return self._done[node]
 
     def with_uses(self, uses: Uses) -> Callable[[Node], Node]:
         """The same, for a block in which nodes have these uses. Nodes that the block does not have yet wait."""
 
         def simplify(node: Node) -> Node:
             node = self.simplify(node)
-            steps = 0
-            while node in self.waiting and (better := self._step(node, uses)) is not None:
-                steps += 1
-                if steps > MOST:
-                    raise AssertionError(f"rules that count uses do not come to an end at {node}: {self.fired}")
-                node = self.simplify(self._below(better))
-            return node
+            return self.simplify(self._improved(node, uses)) if node in self.waiting else node
 
         return simplify
+
+    def _improved(self, start: Node, uses: Uses) -> Node:
+        node = start
+        for _ in range(MOST):
+            better = self._step(node, uses)
+            if better is None:
+                return node
+            node = self._below(better)
+            self.made[node] = self.made[better]
+        self.endless.append(start)
+        return node
 
     def _step(self, node: Node, uses: Uses) -> Node | None:
         for rule in self._index.candidates(node):

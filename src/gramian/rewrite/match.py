@@ -35,7 +35,8 @@ def cannot_fail(node: Node) -> bool:
     if node.op.name == "t" or UNARY.stands_for(node.op):
         return node.type.is_matrix and cannot_fail(node.args[0])
     cell = node.args[0].type
-    return node.op.name == "matrix" and node.type.cells is not None and cell.is_scalar and cell.value_type in NUMERIC
+    makes_cells = node.op.name in ("matrix", "as.matrix") and node.type.cells is not None
+    return makes_cells and cell.is_scalar and cell.value_type in NUMERIC and cannot_fail(node.args[0])
 
 
 def _same_type(before: Node, after: Node) -> bool:

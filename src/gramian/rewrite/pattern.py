@@ -130,6 +130,18 @@ def names(p: Pattern) -> dict[str, AnyMatrix | AnyScalar]:
     return {}
 
 
+def evaluated(p: Pattern) -> frozenset[str]:
+    """The names whose values are needed, and not their sizes alone, which may be known."""
+    match p:
+        case AnyMatrix(name=name) | AnyScalar(name=name):
+            return frozenset((name,))
+        case Apply(op=Op(name="nrow" | "ncol" | "length")):
+            return frozenset()
+        case Apply(args=args):
+            return frozenset(name for arg in args for name in evaluated(arg))
+    return frozenset()
+
+
 def applied(p: Pattern) -> Iterator[Apply]:
     """The operators in a pattern, from the top down."""
     if isinstance(p, Apply):

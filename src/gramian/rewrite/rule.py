@@ -41,7 +41,7 @@ from gramian.lang import tree
 from gramian.lang.dml import parse_expression
 from gramian.rewrite.guard import Guard, GuardReader
 from gramian.rewrite.outline import outline
-from gramian.rewrite.pattern import Apply, Pattern, labelled, names, operator_names, pattern, wrong
+from gramian.rewrite.pattern import Apply, Pattern, evaluated, labelled, names, operator_names, pattern, wrong
 from gramian.source import Source, Span
 
 TAGS = {
@@ -98,7 +98,7 @@ class Rule:
     @cached_property
     def dropped(self) -> frozenset[str]:
         """The names that the right side leaves out. What they stand for must not be able to fail."""
-        return frozenset(names(self.before)) - frozenset(names(self.after))
+        return frozenset(names(self.before)) - evaluated(self.after)
 
     @cached_property
     def guard(self) -> Guard | None:
