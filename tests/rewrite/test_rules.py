@@ -137,6 +137,19 @@ def grow(noise: np.random.Generator, leaves: list[Node], depth: int) -> Node:
             continue
 
 
+def is_sudden(node: Node, values: dict[str, Any], noise: np.random.Generator) -> bool:
+    """Does the value jump when the inputs change in their last digits and the signs of their zeros?"""
+    here = outcome(node, values)
+    for _ in range(4):
+        factors = {n: 1 + 1e-15 * noise.integers(-5, 6, v.shape) for n, v in values.items()}
+        near = {
+            n: np.where(v == 0, noise.choice([0.0, -0.0, 1e-300], v.shape), v * factors[n]) for n, v in values.items()
+        }
+        if not same(here, outcome(node, near), frozenset({"rounding"}), 1e9):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_expressions_keep_their_meaning(seed):
     noise = np.random.default_rng(seed)
@@ -150,4 +163,6 @@ def test_random_expressions_keep_their_meaning(seed):
             assert not driver.endless
             assert after.type.kind is before.type.kind
             expected, found = outcome(before, values), outcome(after, values)
+            if is_sudden(before, values, noise):
+                continue
             assert same(expected, found, tags_of(driver) | {"rounding", "zero"}, 1e9), (before, after)
