@@ -8,6 +8,7 @@ from gramian.ir.program import Program
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
 from gramian.passes.inline_functions import inline_functions
+from gramian.passes.join_blocks import join_blocks
 from gramian.passes.order_products import order_products
 from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
@@ -21,6 +22,7 @@ PIPELINE: tuple[Pass, ...] = (
     propagate_sizes,
     fold_constants,
     remove_branches,
+    join_blocks,
     simplify,
     order_products,
     remove_dead_code,
