@@ -155,8 +155,10 @@ class _Search:
                     for s in item.statements
                     if isinstance(s, Assign) and (s.value.op.name != WRITE or s.target not in known)
                 }
-            case If():
+            case If(outcome=None):
                 return _either(self.region(item.then, known), self.region(item.orelse, known))
+            case If():
+                return self.region(item.then if item.outcome else item.orelse, known)
             case While():
                 return self.repeated(lambda before: self.turn(item, before), known)
             case For():

@@ -56,6 +56,11 @@ class If:
     span: Span
     spans: Spans
 
+    @property
+    def outcome(self) -> bool | None:
+        """That of the test, if it is known."""
+        return outcome(self.test)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class While:
@@ -99,6 +104,16 @@ class For:
     def bounds(self) -> tuple[Node, ...]:
         return (self.start, self.stop) if self.step is None else (self.start, self.stop, self.step)
 
+    @property
+    def surely_runs(self) -> bool:
+        """Has the loop at least one iteration? Without a step it has."""
+        if self.step is None:
+            return True
+        first, last, by = (bound.type.int_value() for bound in self.bounds)
+        if first is None or last is None or by is None:
+            return False
+        return first <= last if by > 0 else by < 0 and first >= last
+
 
 Item = Block | If | While | For
 Region = tuple[Item, ...]
@@ -141,6 +156,12 @@ class Program:
     @property
     def all_functions(self) -> tuple[Function, ...]:
         return (self.main, *self.functions.values())
+
+
+def outcome(test: Node) -> bool | None:
+    """What a test gives, if that is known."""
+    value = test.type.value
+    return None if value is None or isinstance(value, str) else bool(value)
 
 
 def items(region: Region) -> Iterator[Item]:

@@ -99,8 +99,8 @@ class Sweep:
             again |= before
         if not body and item.variable not in live and (item.step is None or item.step.type.int_value()):
             return None, live
-        # Without a step the loop runs at least once, and what it assigns first is not read from before.
-        skipped = NONE if item.step is None else live
+        # What a loop that runs assigns first is not read from before.
+        skipped = NONE if item.surely_runs else live
         return replace(item, body=body), names_read(item.bounds) | skipped | before
 
     def parfor(self, item: For, live: Names) -> tuple[Item | None, Names]:
