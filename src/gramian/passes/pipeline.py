@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gramian.ir.program import Program
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
+from gramian.passes.hoist_invariants import hoist_invariants
 from gramian.passes.inline_functions import inline_functions
 from gramian.passes.join_blocks import join_blocks
 from gramian.passes.order_products import order_products
@@ -25,6 +26,7 @@ PIPELINE: tuple[Pass, ...] = (
     join_blocks,
     simplify,
     order_products,
+    hoist_invariants,
     remove_dead_code,
 )
 

@@ -157,7 +157,7 @@ def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
     def describe(operand: Node) -> str | None:
         value = values.get(operand)
         if value is None and not (operand.is_var and operand.name in changed):
-            value = point.values.get(point.held.get(operand, ""))
+            value = point.values.get(point.held.get(operand, f"v_{operand.name}" if operand.is_var else ""))
         return _description(value)
 
     return operand_notes(point.node, point.item, function, describe)
