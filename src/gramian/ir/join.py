@@ -27,6 +27,11 @@ def join(blocks: Sequence[Block]) -> Block:
     return Block(tuple(statements), spans)
 
 
+def is_barrier(block: Block) -> bool:
+    """Does the block read the clock? What stands before it must be done then, and nothing of what stands behind it."""
+    return any(root.op.name == "time" for root in block.roots)
+
+
 def _moved(statement: Statement, values: dict[str, Node], memo: dict[Node, Node]) -> Statement:
     def known(node: Node) -> Node:
         return values.get(node.name, node) if node.is_var else node

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from gramian.ir.join import join
+from gramian.ir.join import is_barrier, join
 from gramian.ir.lines import UPDATES, BlockLines, Line, Lines, Names, Surroundings
 from gramian.ir.node import Node, absent, build, literal, var, walk
 from gramian.ir.op import Effect
@@ -259,7 +259,7 @@ def _dummy(type: Type) -> Node:
 
 
 def straighten(region: Region, fresh: Callable[[], str]) -> Region:
-    """The same region as DML can write it: short tests, loops without heads, no two blocks one after the other."""
+    """The same region as DML can write it: short tests, loops without heads, blocks joined."""
     return _joined([part for item in region for part in _straight(item, fresh)])
 
 
@@ -311,8 +311,9 @@ def _is_short(roots: tuple[Node, ...]) -> bool:
 def _joined(region: list[Item]) -> Region:
     joined: list[Item] = []
     for item in region:
-        if joined and isinstance(item, Block) and isinstance(joined[-1], Block):
-            joined[-1] = join([joined[-1], item])
+        before = joined[-1] if joined else None
+        if isinstance(item, Block) and isinstance(before, Block) and not (is_barrier(item) or is_barrier(before)):
+            joined[-1] = join([before, item])
         elif not isinstance(item, Block) or item.statements:
             joined.append(item)
     return tuple(joined)

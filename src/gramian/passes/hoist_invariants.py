@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gramian.cost.keep import is_pure, pays_to_keep
+from gramian.ir.join import is_barrier
 from gramian.ir.node import ABSENT, LITERAL, VAR, Node, build, walk
 from gramian.ir.op import Effect, Trait
 from gramian.ir.program import (
@@ -37,7 +38,7 @@ from gramian.ir.program import (
 )
 from gramian.ir.types import DOUBLE, INT
 from gramian.passes.facts import Facts
-from gramian.passes.join_blocks import is_barrier, joined
+from gramian.passes.join_blocks import joined
 from gramian.passes.temporaries import Temporaries, keep, read_instead
 from gramian.source import Span
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gramian.ir.join import join
+from gramian.ir.join import is_barrier, join
 from gramian.ir.program import Block, Item, Program, Region, map_functions, map_regions
 from gramian.passes.facts import Facts
 
@@ -32,8 +32,3 @@ def joined(region: Region) -> Region:
         if item is not None:
             found.append(map_regions(item, joined))
     return tuple(found)
-
-
-def is_barrier(block: Block) -> bool:
-    """Does the block read the clock? What stands before it must be done then, and nothing of what stands behind it."""
-    return any(root.op.name == "time" for root in block.roots)

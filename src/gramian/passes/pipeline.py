@@ -14,6 +14,7 @@ from gramian.passes.order_products import order_products
 from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
 from gramian.passes.remove_dead_code import remove_dead_code
+from gramian.passes.share_subexpressions import share_subexpressions
 from gramian.passes.simplify import simplify
 
 Pass = Callable[[Program, Facts], Program]
@@ -27,6 +28,7 @@ PIPELINE: tuple[Pass, ...] = (
     simplify,
     order_products,
     hoist_invariants,
+    share_subexpressions,
     remove_dead_code,
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from gramian.ir.node import Node, transform, var, walk
 from gramian.ir.origins import OWN
-from gramian.ir.program import Assign, Block, Function, Item, Spans, assigned, item_roots, items
+from gramian.ir.program import Assign, Block, Function, Item, Spans, assigned, item_roots
 from gramian.passes.blocks import carry, with_roots
 from gramian.source import Span
 
@@ -15,9 +15,8 @@ class Temporaries:
     """Names for new variables of a function."""
 
     def __init__(self, function: Function) -> None:
-        self._taken = assigned(function.body) | {v.name for v in (*function.params, *function.outputs)}
-        for item in items(function.body):
-            self._taken.update(n.name for n in walk(item_roots(item)) if n.is_var)
+        named = {v.name for v in (*function.params, *function.outputs)}
+        self._taken = assigned(function.body) | named | set(function.assigned)
         self._count = 0
 
     def fresh(self) -> str:
