@@ -201,6 +201,13 @@ def nodes(region: Region) -> Iterator[Node]:
         yield from walk(item_roots(item))
 
 
+def calls(function: Function) -> Iterator[Node]:
+    """The calls of functions of the program; like all effects they are listed in blocks."""
+    for item in items(function.body):
+        if isinstance(item, Block):
+            yield from (s.value for s in item.statements if isinstance(s, Do) and s.value.op is CALL)
+
+
 def assigned(region: Region) -> set[str]:
     """The variables that a region may assign."""
     names: set[str] = set()

@@ -16,6 +16,7 @@ from gramian.passes.remove_branches import remove_branches
 from gramian.passes.remove_dead_code import remove_dead_code
 from gramian.passes.share_subexpressions import share_subexpressions
 from gramian.passes.simplify import simplify
+from gramian.passes.specialise_functions import specialise_functions
 
 Pass = Callable[[Program, Facts], Program]
 
@@ -25,6 +26,7 @@ PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     remove_branches,
     join_blocks,
+    specialise_functions,
     simplify,
     order_products,
     hoist_invariants,

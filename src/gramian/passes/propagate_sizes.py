@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gramian.errors import ScriptError
 from gramian.ir.node import CALL
-from gramian.ir.program import Function, Program, nodes
+from gramian.ir.program import Function, Program, calls, nodes
 from gramian.ir.types import Type, join
 from gramian.passes.facts import Facts
 from gramian.passes.flow import Flow, Results, reachable_nodes
@@ -30,12 +30,12 @@ def propagate_sizes(program: Program, facts: Facts) -> Program:
     Raises:
         ScriptError: sizes in code that certainly runs do not fit.
     """
-    calls = Calls(program)
-    flow = Flow(program.main, calls.results)
+    known = Calls(program)
+    flow = Flow(program.main, known.results)
     main, _ = flow.function(facts.inputs, certain=True)
     if flow.errors:
         raise ScriptError(flow.errors)
-    return replace(program, main=main, functions=calls.functions(main))
+    return replace(program, main=main, functions=known.functions(main))
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _learn(learned: dict[str, Arguments], caller: Function) -> None:
 
 def _callers_first(program: Program) -> Iterator[str]:
     """The functions that main calls, directly or not, each before those that it calls unless these call it."""
-    callees = {f.name: list(dict.fromkeys(_called(f))) for f in program.all_functions}
+    callees = {f.name: list(dict.fromkeys(n.attrs[0] for n in calls(f))) for f in program.all_functions}
     done: dict[str, None] = {}
 
     def visit(name: str, above: frozenset[str]) -> None:
@@ -124,7 +124,3 @@ def _callers_first(program: Program) -> Iterator[str]:
         if function.name not in done:
             visit(function.name, frozenset({function.name}))
     return reversed(done)
-
-
-def _called(function: Function) -> Iterator[str]:
-    return (n.attrs[0] for n in nodes(function.body) if n.op is CALL)

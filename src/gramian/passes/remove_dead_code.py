@@ -35,7 +35,7 @@ NONE: Names = frozenset()
 
 def remove_dead_code(program: Program, facts: Facts) -> Program:
     sweep = Sweep(pure_functions(program))
-    return _remove_uncalled(map_functions(program, sweep.function))
+    return remove_uncalled(map_functions(program, sweep.function))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class BlockSweep:
                 self.live |= {node.name}
 
 
-def _remove_uncalled(program: Program) -> Program:
+def remove_uncalled(program: Program) -> Program:
     """Keep what main calls, directly or not; eval() and the like may call whatever they can name."""
     reached: set[str] = set()
     todo = [program.main]
