@@ -49,6 +49,7 @@ class Trait(Enum):
     """Properties that rewrites and backends rely on."""
 
     CELLWISE = "cellwise"  # each cell of the result depends on the same cell of the arguments
+    ROWWISE = "rowwise"  # each row of the result depends on the same row of the arguments
     COMMUTATIVE = "commutative"
     ASSOCIATIVE = "associative"
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together

@@ -64,7 +64,7 @@ def _check_cells(what: str, found: int | None, rows: int | None, cols: int | Non
         raise SizeError(f"matrix() of {rows}x{cols} needs {rows * cols} cells, found {found} {what}")
 
 
-def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
+def construct(data: Any, rows: int, cols: int, byrow: bool, dtype: npt.DTypeLike = np.float64) -> Matrix:
     checked_shape("matrix()", rows, cols)
     if isinstance(data, np.ndarray):
         _check_cells("in argument 'data'", data.size, rows, cols)
@@ -75,7 +75,7 @@ def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
         return numbers.reshape(rows, cols).copy()
     if isinstance(data, bool):
         raise OperationError("argument 'data' of matrix() must be a number, a string or a matrix, found a boolean")
-    return np.full((rows, cols), float(data)) if data else sparse.zeros(rows, cols)
+    return np.full((rows, cols), float(data), dtype) if data else sparse.zeros(rows, cols, dtype)
 
 
 def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
@@ -197,6 +197,8 @@ class RandomCells:
         if self.sparsity < 1:
             places = self.places(block, cells.size)
             cells[places] = self._draw(block, np.empty(places.size))
+        elif cells.dtype != np.float64:
+            cells[:] = self._draw(block, np.empty(cells.size))
         else:
             self._draw(block, cells)
 
@@ -232,13 +234,23 @@ class RandomCells:
         return cells
 
 
-def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Any:
+def rand(
+    rows: int,
+    cols: int,
+    low: float,
+    high: float,
+    sparsity: float,
+    seed: int,
+    pdf: str,
+    rate: float,
+    dtype: npt.DTypeLike = np.float64,
+) -> Any:
     checked_shape("rand()", rows, cols)
     _check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
     if sparse.worth(rows * cols, int(rows * cols * sparsity)):
         return _sparse_rand(cells, rows)
-    out = np.zeros((rows, cols))
+    out = np.zeros((rows, cols), dtype)
     step = cells.block_rows
     for block, start in enumerate(range(0, rows, step)):
         cells.fill(block, out[start : start + step])

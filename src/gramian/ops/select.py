@@ -29,7 +29,7 @@ def remove_empty(target: Any, margin: str, select: Matrix | None, empty_return: 
     if isinstance(target, Frame):
         return frame_select.kept(target, axis, keep, empty_return)
     if empty_return and not keep.any():
-        return np.zeros((1, target.shape[1]) if axis == 0 else (target.shape[0], 1))
+        return np.zeros((1, target.shape[1]) if axis == 0 else (target.shape[0], 1), target.dtype)
     return np.compress(keep, target, axis=axis)
 
 
@@ -186,11 +186,11 @@ define(
 
 
 def lower_triangle(target: Matrix, diag: bool, values: bool) -> Matrix:
-    return np.tril(target if values else np.ones(target.shape), 0 if diag else -1)
+    return np.tril(target if values else np.ones(target.shape, target.dtype), 0 if diag else -1)
 
 
 def upper_triangle(target: Matrix, diag: bool, values: bool) -> Matrix:
-    return np.triu(target if values else np.ones(target.shape), 0 if diag else 1)
+    return np.triu(target if values else np.ones(target.shape, target.dtype), 0 if diag else 1)
 
 
 for _name, _kernel, _where in (("lower.tri", lower_triangle, "below"), ("upper.tri", upper_triangle, "above")):

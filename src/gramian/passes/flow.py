@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gramian.errors import Diagnostic, OperationError, SizeError
+from gramian.ir.mapping import Change, carry
 from gramian.ir.node import CALL, Node, call, rebuild, transform, var, walk
 from gramian.ir.origins import guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import (
@@ -25,7 +26,6 @@ from gramian.ir.program import (
     regions,
 )
 from gramian.ir.types import INT, UNKNOWN, Type, join, results, scalar
-from gramian.passes.blocks import Change, carry
 
 Types = dict[str, Type]
 Results = tuple[Type, ...]

@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from gramian.cost.flops import product_flops, traffic
 from gramian.ir.estimate import of_product
+from gramian.ir.mapping import carry, with_roots
 from gramian.ir.node import Node, build, rebuild, walk
 from gramian.ir.program import Item, Program, Region, item_roots, map_functions, map_regions
 from gramian.ir.types import Type, matrix
-from gramian.passes.blocks import carry, with_roots
 from gramian.passes.facts import Facts
 from gramian.source import Span
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gramian.ir.program import Program
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
+from gramian.passes.fuse import fuse
 from gramian.passes.hoist_invariants import hoist_invariants
 from gramian.passes.inline_functions import inline_functions
 from gramian.passes.join_blocks import join_blocks
@@ -32,6 +33,7 @@ PIPELINE: tuple[Pass, ...] = (
     hoist_invariants,
     share_subexpressions,
     remove_dead_code,
+    fuse,
 )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from gramian.cost.flops import is_free
 from gramian.cost.keep import is_pure, pays_to_keep
 from gramian.ir.join import is_barrier
+from gramian.ir.mapping import carry, with_roots
 from gramian.ir.node import OUTPUT, Node, transform, var, walk
 from gramian.ir.program import (
     Assign,
@@ -37,7 +38,6 @@ from gramian.ir.program import (
     map_regions,
 )
 from gramian.ir.types import Kind
-from gramian.passes.blocks import carry, with_roots
 from gramian.passes.facts import Facts
 from gramian.passes.join_blocks import joined
 from gramian.passes.temporaries import Temporaries, keep, read_instead

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from gramian.ir.mapping import map_nodes
 from gramian.ir.program import Program
-from gramian.passes.blocks import map_nodes
 from gramian.passes.facts import Facts
 from gramian.rewrite.driver import Driver
 from gramian.rewrite.rules import all_rules

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from gramian.ir.liveness import names_read
+from gramian.ir.mapping import map_nodes
 from gramian.ir.node import CALL, Node, call, walk
 from gramian.ir.op import Trait
 from gramian.ir.program import Assign, Block, Function, If, Program, calls, item_roots, items, nodes
 from gramian.ir.types import BOOLEAN, STRING, Kind, Type
-from gramian.passes.blocks import map_nodes
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
 from gramian.passes.inline_functions import inline_functions

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gramian.ir.mapping import carry, with_roots
 from gramian.ir.node import Node, transform, var, walk
 from gramian.ir.origins import OWN
 from gramian.ir.program import Assign, Block, Function, Item, Spans, assigned, item_roots
-from gramian.passes.blocks import carry, with_roots
 from gramian.source import Span
 
 

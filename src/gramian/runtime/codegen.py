@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
@@ -23,7 +24,7 @@ from gramian.source import Span
 class Generated:
     """The Python source of a program, and of each of its lines the span and the origin.
 
-    `kernels` maps names in the source to operators; `functions` maps names in the source to functions of the program;
+    `kernels`, `pipelines` and `functions` map names in the source to operators, pipelines and functions of the program;
     `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known.
     """
 
@@ -31,6 +32,7 @@ class Generated:
     spans: list[Span | None] = field(default_factory=list)
     origins: list[Origin | None] = field(default_factory=list)
     kernels: dict[str, Op] = field(default_factory=dict)
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     loops: list[tuple[int, int, str, int | None]] = field(default_factory=list)
 

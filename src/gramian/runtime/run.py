@@ -24,7 +24,7 @@ from gramian.ops.index import out_of_range, store, writable
 from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
-from gramian.runtime.backend import Backend, kernel_of
+from gramian.runtime.backend import Backend, kernel_of, pipeline_kernel
 from gramian.runtime.codegen import Generated, generate
 from gramian.runtime.failure import script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
@@ -71,7 +71,7 @@ class Execution:
         code = compile(self.generated.source, self.filename, "exec")
         exec(code, self.namespace)
         self.backend = backend
-        self.table = table = FunctionTable(self.functions(), self._library_function)
+        self.table = table = FunctionTable(self.functions(), self._library_function, lambda op: kernel_of(op, backend))
         for name, kernel in CALLING.items():
             self.namespace[f"{name}_function"] = partial(kernel, table)
 
@@ -97,6 +97,9 @@ class Execution:
         for name, op in self.generated.kernels.items():
             kernel = kernel_of(op, backend)
             kernels[name] = self.statistics.timed(op.name, kernel) if self.statistics else kernel
+        for name, pipeline in self.generated.pipelines.items():
+            kernel = pipeline_kernel(pipeline, backend)
+            kernels[name] = self.statistics.timed("fused", kernel) if self.statistics else kernel
         functions = {name: value for name, value in vars(scalar).items() if callable(value)}
         return {
             **functions,
@@ -125,7 +128,7 @@ class Execution:
                 stack.enter_context(deep_recursion())
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
-                stack.enter_context(functions_called_by(self.table.call))
+                stack.enter_context(functions_called_by(self.table.call_on_matrix))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.generated, self.filename))

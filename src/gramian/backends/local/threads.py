@@ -1,0 +1,71 @@
+"""Threads for kernels that release the interpreter: one pool for the process, and chunks of work on all cores."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_limit: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def cores() -> int:
+    """How many threads work may use here: all cores, unless a caller has already spread work over them."""
+    limit = _limit.get()
+    return len(os.sched_getaffinity(0)) if limit is None else limit
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Inside, kernels use at most so many threads."""
+    token = _limit.set(threads)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="gramian")
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`work` of each item, in the order of the items. The calling thread works as well; the first error is raised."""
+    workers = min(cores(), len(items))
+    if workers < 2:
+        return [work(item) for item in items]
+    results: list[Any] = [None] * len(items)
+    queue = iter(range(len(items)))
+    lock = threading.Lock()
+    failed: list[BaseException] = []
+
+    def take() -> None:
+        with np.errstate(all="ignore"):
+            while not failed:
+                with lock:
+                    at = next(queue, None)
+                if at is None:
+                    return
+                try:
+                    results[at] = work(items[at])
+                except BaseException as error:
+                    failed.append(error)
+
+    others = [pool().submit(take) for _ in range(workers - 1)]
+    take()
+    for other in others:
+        other.result()
+    if failed:
+        raise failed[0]
+    return results
