@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gramian.ir.node import CALL, OUTPUT, Node, output, rebuild, transform, walk
+from gramian.ir.join import is_barrier, join
+from gramian.ir.node import CALL, OUTPUT, Node, output, rebuild, transform, var, walk
 from gramian.ir.op import Effect
 from gramian.ir.program import (
     Assign,
@@ -61,14 +62,14 @@ def _inline(program: Program, bodies: Mapping[str, Body]) -> Program:
 
 
 def _as_expressions(function: Function, sites: int) -> Body | None:
-    if any(not isinstance(item, Block) for item in function.body) or len(function.body) > 1:
+    blocks = [item for item in function.body if isinstance(item, Block)]
+    if len(blocks) < len(function.body) or any(map(is_barrier, blocks)):
         return None
-    values = {}
+    values = {p.name: var(p.name, p.type) for p in function.params}
     spans: Mapping[Node, Span] = {}
-    for item in function.body:
-        assert isinstance(item, Block)
-        spans = item.spans
-        for statement in item.statements:
+    for block in [join(blocks)] if blocks else []:
+        spans = block.spans
+        for statement in block.statements:
             if isinstance(statement, Do):
                 return None
             values[statement.target] = statement.value

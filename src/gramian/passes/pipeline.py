@@ -21,19 +21,20 @@ from gramian.passes.specialise_functions import specialise_functions
 
 Pass = Callable[[Program, Facts], Program]
 
+# What is known comes first, what is done with it later.
 PIPELINE: tuple[Pass, ...] = (
-    inline_functions,
+    inline_functions,  # first, so that sizes and constants flow through the expressions of functions as through others
     propagate_sizes,
-    fold_constants,
-    remove_branches,
-    join_blocks,
-    specialise_functions,
-    simplify,
-    order_products,
-    hoist_invariants,
-    share_subexpressions,
-    remove_dead_code,
-    fuse,
+    fold_constants,  # needs the values that flow in types
+    remove_branches,  # needs tests that are constants
+    join_blocks,  # behind removed branches, so that rules and common subexpressions reach further
+    specialise_functions,  # needs the arguments of calls; runs all of the above again for what it changes
+    simplify,  # the rules, on the largest blocks and with all sizes
+    order_products,  # after rules that make and unmake products and transposes
+    hoist_invariants,  # after products have their order: of t(X) %*% X %*% v nothing is left to move
+    share_subexpressions,  # after hoisting: what was moved before a loop is there for all that follows
+    remove_dead_code,  # whatever those left unread
+    fuse,  # last: what is fused is no longer an operator that others know
 )
 
 
