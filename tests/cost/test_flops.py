@@ -8,6 +8,7 @@ import gramian.ops
 from gramian.cost.flops import NO_WORK, Work, is_free, work
 from gramian.cost.keep import LARGE, pays_to_keep
 from gramian.errors import OperationError
+from gramian.ir.fused import fuse_nodes
 from gramian.ir.node import Node, absent, build, literal, output, var
 from gramian.ir.op import REGISTRY, Effect, Param
 from gramian.ir.types import DOUBLE, frame, matrix, scalar
@@ -61,6 +62,16 @@ def test_unknown_sizes_are_unknown_work() -> None:
     assert work(build("sum", [X(None, 3)])) is None
     assert work(build("%*%", [X(5, None), X(None, 3)])) is None
     assert work(build("nrow", [var("F", frame())])) == NO_WORK
+
+
+def test_a_pipeline_does_what_is_in_it_and_reads_its_operands_once() -> None:
+    x, v = X(1000, 50), X(50, 1, name="v")
+    inner = build("%*%", [x, v])
+    gram = build("%*%", [build("t", [x]), inner])
+    (result,) = fuse_nodes([inner, gram], [gram], 1000, {x: x, v: v}).values()
+    found = work(result.args[0])
+    assert found == Work(4 * 1000 * 50, 8 * (1000 * 50 + 50 + 50))
+    assert work(result) == NO_WORK
 
 
 def samples() -> list[Node]:

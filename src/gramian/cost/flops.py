@@ -6,12 +6,13 @@ their cells that are not zero. Views, such as a transpose, are free.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import log2
 
 from gramian.cost.memory import CELL, SCALAR, is_view, value_bytes
 from gramian.ir import sparse
+from gramian.ir.fused import FUSED, pipeline_of
 from gramian.ir.node import ABSENT, LITERAL, OUTPUT, VAR, Node
 from gramian.ir.op import Trait
 from gramian.ir.types import Kind, Type
@@ -47,8 +48,14 @@ def work(node: Node) -> Work | None:
     if is_free(node):
         return NO_WORK
     flops = _flops(node)
-    moved = [traffic(n.type) for n in (node, *dict.fromkeys(node.args))]
-    return None if flops is None or None in moved else Work(flops, sum(m for m in moved if m is not None))
+    moved = _total(traffic(n.type) for n in (node, *dict.fromkeys(node.args)))
+    return None if flops is None or moved is None else Work(flops, moved)
+
+
+def _total(parts: Iterable[float | None]) -> float | None:
+    """The sum, which is unknown if one of the parts is."""
+    found = list(parts)
+    return None if None in found else sum(part for part in found if part is not None)
 
 
 def is_free(node: Node) -> bool:
@@ -79,6 +86,8 @@ def traffic(type: Type) -> float | None:
         return None if cells is None else cells * (STORED_CELL if is_stored_sparse(type) else CELL)
     if type.kind is Kind.SCALAR:
         return SCALAR
+    if type.kind is Kind.TUPLE:
+        return _total(map(traffic, type.items))
     return value_bytes(type)
 
 
@@ -100,8 +109,8 @@ def _flops(node: Node) -> float | None:
 
 def _cells_of_arguments(node: Node, weight: float = 1) -> float | None:
     """So much for each cell of the matrices that go in."""
-    cells = [touched(a.type) for a in node.args if a.type.is_matrix]
-    return None if None in cells else weight * sum(c for c in cells if c is not None)
+    cells = _total(touched(a.type) for a in node.args if a.type.is_matrix)
+    return None if cells is None else weight * cells
 
 
 def product_flops(a: Type, b: Type) -> float | None:
@@ -174,8 +183,13 @@ def _fourier(node: Node) -> float | None:
     return None if cells is None else 5 * cells * log2(max(cells, 2))
 
 
+def _fused(node: Node) -> float | None:
+    return _total(map(_flops, pipeline_of(node).nodes))
+
+
 RULES: dict[str, Callable[[Node], float | None]] = {
     "%*%": _product,
+    FUSED.name: _fused,
     "solve": _solve,
     "inv": _cubic(2),
     "cholesky": _cubic(1 / 3),

@@ -21,7 +21,7 @@ from gramian.passes.flow import Flow, Results, reachable_nodes
 Arguments = tuple[Type, ...]
 
 MOST_CONTEXTS = 8  # kinds of arguments that a function is looked at with
-MOST_NODES = 2_000  # of a function in all contexts; but two are always looked at
+MOST_NODES = 1_000  # of a function in all contexts; but two are always looked at
 
 
 def propagate_sizes(program: Program, facts: Facts) -> Program:

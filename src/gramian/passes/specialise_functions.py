@@ -32,15 +32,15 @@ from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
 from gramian.passes.remove_dead_code import remove_uncalled
 
-ROUNDS = 4
+ROUNDS = 3
 MOST_COPIES = 6  # of a function
-MOST_NODES = 1_000  # in all copies of a function
+MOST_NODES = 1_000  # in all copies of a function; in all copies together so many, or as many as the program has
 
 AGAIN = (propagate_sizes, fold_constants, remove_branches, join_blocks)
 
 
 def specialise_functions(program: Program, facts: Facts) -> Program:
-    copies = Copies(finished=_with_copies_already(program))
+    copies = Copies(_with_copies_already(program), max(MOST_NODES, sum(map(_size, program.all_functions))))
     for _ in range(ROUNDS):
         special = inline_functions(_with_copies(program, copies), facts)
         if special is program:
@@ -82,10 +82,11 @@ def _known(type: Type, decides: bool, level: int) -> object:
 class Copies:
     """The functions that copies are copies of, and how the calls of those were told apart.
 
-    `finished` are those that got their copies when the pass ran before.
+    `finished` are those that got their copies when the pass ran before, `room` is how many nodes there may be in more.
     """
 
     finished: frozenset[str]
+    room: int
     origins: dict[str, str] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
 
@@ -124,6 +125,7 @@ class Choices:
             for node in calls(function):
                 self.calls.setdefault(node.attrs[0], []).append(node)
         self.deciding: dict[str, frozenset[str]] = {}
+        self.sizes: dict[str, int] = {}
 
     def found(self) -> Iterator[Choice]:
         for name, function in self.program.functions.items():
@@ -150,9 +152,9 @@ class Choices:
         return None
 
     def most_copies(self, function: Function, origin: str) -> int:
-        size = sum(1 for _ in nodes(function.body))
+        size = self.sizes[function.name] = _size(function) + 1
         others = sum(o == origin for o in self.copies.origins.values())
-        return min(MOST_COPIES, MOST_NODES // (size + 1)) - others
+        return min(min(MOST_COPIES, MOST_NODES // size) - others, self.copies.room // size)
 
     def copy(self, function: Function, origin: str, at: int) -> str:
         """Add a copy, and return its name. The first one is the function itself, unless others may call it by name."""
@@ -164,6 +166,7 @@ class Choices:
         name = f"{origin}_{number}"
         self.functions[name] = replace(function, name=name)
         self.copies.origins[name] = origin
+        self.copies.room -= self.sizes[function.name]
         return name
 
     @cached_property
@@ -212,6 +215,10 @@ class Choices:
                     yield from names_read(a for p, a in zip(callee.params, node.args, strict=True) if p.name in inner)
                 elif node.type.kind in (Kind.MATRIX, Kind.FRAME) and node.type.cells is None and not _is_cellwise(node):
                     yield from names_read(arg for arg in node.args if arg.type.is_scalar)
+
+
+def _size(function: Function) -> int:
+    return sum(1 for _ in nodes(function.body))
 
 
 def _is_cellwise(node: Node) -> bool:
