@@ -18,6 +18,7 @@ from gramian.passes.remove_dead_code import remove_dead_code
 from gramian.passes.share_subexpressions import share_subexpressions
 from gramian.passes.simplify import simplify
 from gramian.passes.specialise_functions import specialise_functions
+from gramian.passes.split_blocks import split_blocks
 
 Pass = Callable[[Program, Facts], Program]
 
@@ -34,6 +35,7 @@ PIPELINE: tuple[Pass, ...] = (
     hoist_invariants,  # after products have their order: of t(X) %*% X %*% v nothing is left to move
     share_subexpressions,  # after hoisting: what was moved before a loop is there for all that follows
     remove_dead_code,  # whatever those left unread
+    split_blocks,  # where sizes become known only then; joined blocks are split again where that helps
     fuse,  # last: what is fused is no longer an operator that others know
 )
 

@@ -32,7 +32,7 @@ def propagate_sizes(program: Program, facts: Facts) -> Program:
     """
     known = Calls(program)
     flow = Flow(program.main, known.results)
-    main, _ = flow.function(facts.inputs, certain=True)
+    main, _ = flow.function(facts.inputs, certain=facts.certain)
     if flow.errors:
         raise ScriptError(flow.errors)
     return replace(program, main=main, functions=known.functions(main))

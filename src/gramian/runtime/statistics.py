@@ -14,6 +14,7 @@ class Statistics:
 
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)  # how often something else happened
     total: float = 0.0  # seconds of the whole run
 
     def timed(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
