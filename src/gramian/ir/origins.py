@@ -76,7 +76,8 @@ def _kept(function: Function) -> dict[str, Node]:
     """What the compiler's own variables keep, as far as it still means the same: its variables are assigned once."""
     assigned = Counter(s.target for s in _assignments(function))
     kept = {s.target: s.value for s in _assignments(function) if s.target.startswith(OWN)}
-    return {
+    outside = {} if function.continues is None else _kept(function.continues[0])
+    return outside | {
         name: value for name, value in kept.items() if all(assigned[n.name] <= 1 for n in walk([value]) if n.is_var)
     }
 
