@@ -114,6 +114,8 @@ MIDDLE = 2_000
         (build("%*%", [X(MIDDLE, MIDDLE), X(MIDDLE, MIDDLE)]), True),
         (build("%*%", [X(BIG, BIG), X(BIG, BIG)]), True),
         (build("%*%", [X(None, None), X(None, None)]), True),
+        (build("%*%", [X(MIDDLE, 20), X(20, MIDDLE)]), False),
+        (build("%*%", [X(100, 2), X(2, 100)]), True),
         (build("sum", [X(None, None)]), True),
         (build("+", [X(None, None), X(None, None, name="Y")]), False),
         (build("+", [X(20, 20), literal(1)]), True),

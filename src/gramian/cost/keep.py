@@ -16,6 +16,7 @@ SMALL = 1 << 18  # bytes: stays in a cache, so that what counts is the call of t
 LARGE = 1 << 28
 SAVES = 2  # so many times the work to read a value that is kept
 SAVES_MUCH = 8  # the same for a large one
+GROWS = 4  # so many times the size of the factors
 
 # What depends on more than its arguments, or only names them.
 NEVER = frozenset({"lineage"})
@@ -36,6 +37,8 @@ def pays_to_keep(node: Node) -> bool:
         return not node.op.has(Trait.CELLWISE)
     if kept <= SMALL:
         return True
+    if node.op.name == "%*%" and _grows(node, kept):
+        return False
     again = _work_again(node)
     return again is None or again >= kept * (SAVES if kept <= LARGE else SAVES_MUCH)
 
@@ -47,6 +50,12 @@ def pays_to_keep_results(node: Node) -> bool:
 
 def is_pure(node: Node) -> bool:
     return node.op.effect is Effect.PURE and not node.op.calls_by_name and node.op.name not in NEVER
+
+
+def _grows(node: Node, kept: float) -> bool:
+    """Is a product much larger than its factors? Pipelines need only some of its cells, as in `W * (U %*% t(V))`."""
+    factors = [traffic(arg.type) for arg in node.args]
+    return None not in factors and kept > GROWS * sum(f for f in factors if f is not None)
 
 
 def _work_again(node: Node) -> float | None:
