@@ -36,7 +36,7 @@ def cost(root: Node) -> float:
     return total
 
 
-sizes = st.lists(st.sampled_from([1, 2, 5, 10, 30, 100]), min_size=4, max_size=7)
+sizes = st.lists(st.sampled_from([2, 3, 5, 10, 30, 100]), min_size=4, max_size=7)
 
 
 def written(factors: int, data: st.DataObject) -> str:
@@ -58,7 +58,7 @@ def test_no_order_is_better(sides: list[int], data: st.DataObject) -> None:
     count = len(sides) - 1
     text = "".join(f"M{n} = rand(rows={sides[n]}, cols={sides[n + 1]}, seed={n + 1})\n" for n in range(count))
     text += f"if (sum(M0) > 0) print(1)\nP = {written(count, data)}\n"
-    script = Script.compile(Source("test", text + "print(sum(P))"), Settings(until="order_products"))
+    script = Script.compile(Source("test", text + "print(max(P))"), Settings(until="order_products"))
     (found,) = {
         s.value
         for item in script.program.main.body
@@ -73,14 +73,14 @@ def test_no_order_is_better(sides: list[int], data: st.DataObject) -> None:
     for until in ("order_products", "lower"):
         out = io.StringIO()
         with redirect_stdout(out):
-            Script.compile(Source("test", text + "print(sum(P))"), Settings(until=until)).run()
+            Script.compile(Source("test", text + "print(max(P))"), Settings(until=until)).run()
         values.append(float(out.getvalue().split()[-1]))
     assert abs(values[0] - values[1]) <= 1e-9 * abs(values[1])
 
 
 def test_places_of_products_are_kept() -> None:
     text = "X = rand(rows=99, cols=20)\nv = rand(rows=20, cols=1)\nif (sum(v) > 0) print(1)\n"
-    text += "y = t(X) %*% X %*% v\nprint(sum(y))\n"
+    text += "y = t(X) %*% X %*% v\nprint(max(y))\n"
     program = Script.compile(Source("test", text), Settings(until="order_products")).program
     places = {
         item.spans[node].text
