@@ -144,6 +144,22 @@ def _small(draw: Draw, n: int) -> Matrices:
     return {"A": _rounded(draw.standard_normal((n, n)) / n), "B": _rounded(draw.standard_normal((n, n)))}
 
 
+def _customers(draw: Draw, n: int) -> Matrices:
+    """A table of 50 columns with a header: what the script `whole_process` describes."""
+    measured = draw.standard_normal((n, 40)) @ (np.eye(40) + 0.2 * draw.standard_normal((40, 40)))
+    amounts = draw.lognormal(1, 1, (n, 5))
+    codes = np.column_stack([draw.integers(1, classes + 1, n) for classes in (6, 8, 4)])
+    numbers = np.hstack([measured, np.log1p(amounts), codes == 2])
+    odds = numbers @ draw.standard_normal(48) / 6 - 0.5
+    left = draw.random(n) < 1 / (1 + np.exp(-odds))
+    spent = 20 + numbers @ draw.standard_normal(48) + 3 * draw.standard_normal(n)
+    measured[draw.random((n, 40)) < 0.02] = np.nan
+    table = np.column_stack([measured.round(DECIMALS), amounts.round(2), codes, left, spent.round(2)])
+    header = ",".join(f"C{j + 1}" for j in range(50))
+    rows = [",".join("NaN" if np.isnan(x) else repr(float(x)) for x in row) for row in table]
+    return {"X": "\n".join([header, *rows, ""])}
+
+
 REGRESSION = Dataset("regression", _regression, (1_000_000, 100), (5000, 20), ("X", "y"))
 WEIGHTED = Dataset("weighted", _weighted, (1_000_000, 200), (5000, 20), ("X", "w", "v"))
 CLASSES = Dataset("classes", _classes, (500_000, 50, 5), (3000, 10, 3), ("X", "y"))
@@ -153,3 +169,4 @@ RATINGS = Dataset("ratings", _ratings, (20_000, 10_000, 20), (400, 200, 5), ("X"
 TWO = Dataset("two", _two, (20_000, 1000), (200, 100), ("X", "Y"))
 SQUARE = Dataset("square", _square, (2000,), (100,), ("Z",))
 SMALL = Dataset("small", _small, (100,), (20,), ("A", "B"))
+CUSTOMERS = Dataset("customers", _customers, (10_000,), (500,), ("X",))
