@@ -3,11 +3,12 @@
     python benchmarks/run.py                    everything
     python benchmarks/run.py --only kmeans      measures and workloads whose names contain a word
     python benchmarks/run.py --repeat 11        more repetitions
-    python benchmarks/run.py --peer systemds    workloads beside one peer; installs SystemDS (needs Java) if it is not there
+    python benchmarks/run.py --peer systemds    workloads beside one peer; installs SystemDS if need be (Java must be there)
     python benchmarks/run.py --quick            small workloads, which show that all sides run and agree
 
-Measures are operators and parts of gramian, with a limit to the ratio of the times; workloads are scripts, which have peers and targets
-of their own. Machines are noisy, so what counts is the ratio of the medians of runs that took turns. No test depends on a figure.
+Measures are operators and parts of gramian, with a limit to the ratio of the times; workloads are scripts, which have peers
+and targets of their own. Machines are noisy, so what counts is the ratio of the medians of runs that took turns. No test
+depends on a figure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the measuring process and the processes that work say to each other: a line asks for a run, a line of JSON answers."""
+"""What the measuring process and those that work say to each other: a line asks for a run, a line of JSON answers."""
 
 from __future__ import annotations
 

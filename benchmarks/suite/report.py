@@ -15,8 +15,16 @@ HEAD = f"{'workload':<20} {'first':>10} {'gramian':>10} {'peer':>10} {'faster':>
 COLUMNS = ("workload", "gramian, first run", "gramian", "peer", "", "times faster", "target", "met")
 
 
+def agreement(measured: Measured) -> list[str]:
+    """A line for each peer: how far the results are apart."""
+    return [
+        f"{measured.workload.name:<20} {peer:<10} agree to {difference:.0e}, tolerance {measured.workload.tolerance:.0e}"
+        for peer, difference in measured.differences.items()
+    ]
+
+
 def lines(measured: Measured) -> list[str]:
-    """A line for each peer."""
+    """A line for each peer: times, their ratio, and whether it is enough."""
     out = []
     for peer, target in _peers(measured):
         faster = measured.times_faster(peer)

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from suite import report, systemds
-from suite.sides import Failed
-from suite.turns import Disagreement, Measured, measure
+from suite.sides import SideError
+from suite.turns import DisagreementError, Measured, measure
 from suite.workload import SYSTEMDS, WORKLOADS, Workload
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -23,12 +23,12 @@ def workloads(only: str, repeat: int, peer: str | None, quick: bool) -> bool:
     chosen = [(workload, _peers(workload, peer, without)) for workload in WORKLOADS if only in workload.name]
     chosen = [(workload, peers) for workload, peers in chosen if peers]
     measured, failed = [], False
-    if chosen:
+    if chosen and not quick:
         print(f"\n{report.HEAD}", flush=True)
     for workload, peers in chosen:
         try:
             measured.append(_measure(workload, peers, repeat, quick))
-        except (Disagreement, Failed) as problem:
+        except (DisagreementError, SideError) as problem:
             failed = True
             print(f"{workload.name}: {problem}", file=sys.stderr, flush=True)
     notes = [absent] if absent else []
@@ -47,6 +47,6 @@ def _peers(workload: Workload, peer: str | None, without: set[str]) -> list[str]
 
 def _measure(workload: Workload, peers: list[str], repeat: int, quick: bool) -> Measured:
     measured = measure(workload, peers, repeat, quick, RESULTS / "outcomes")
-    for line in report.lines(measured):
+    for line in report.agreement(measured) if quick else report.lines(measured):
         print(line, flush=True)
     return measured

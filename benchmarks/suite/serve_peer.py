@@ -1,6 +1,6 @@
 """A peer in Python in a process of its own: each line on standard input has it compute once, with its inputs in memory.
 
-    python -m suite.serve_peer '{"script": "peer_numpy.py", "inputs": {...}, "arguments": {...}, "out": ...}'
+python -m suite.serve_peer '{"script": "peer_numpy.py", "values": {...}, "out": ...}'
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -16,11 +17,17 @@ from scipy import sparse
 
 from suite.protocol import serve
 
+Run = Callable[[], dict[str, Any]]
 
-def main() -> None:
-    told = json.loads(sys.argv[1])
+
+def runner(told: dict[str, Any]) -> Run:
+    """What has a peer compute once and returns the seconds that this took.
+
+    A peer is a module with a function `compute`, whose parameters are the inputs and numbers that the script takes, and, if
+    its result is not what the script writes, a function `outcome(result, **parameters)` that makes it so, untimed.
+    """
     peer = _module(told["script"])
-    values = {name: _read(path) for name, path in told["inputs"].items()} | told["arguments"]
+    values = {name: _read(value) for name, value in told["values"].items()}
     outcome = getattr(peer, "outcome", lambda result, **_: result)
 
     def run() -> dict[str, Any]:
@@ -30,7 +37,7 @@ def main() -> None:
         np.savetxt(told["out"], np.atleast_2d(outcome(result, **values)), "%.17g", delimiter=",")
         return {"seconds": seconds}
 
-    serve(run)
+    return run
 
 
 def _module(path: str) -> Any:
@@ -42,9 +49,11 @@ def _module(path: str) -> Any:
     return module
 
 
-def _read(path: str) -> Any:
-    return sparse.load_npz(path) if path.endswith(".npz") else np.load(path)
+def _read(value: str | int) -> Any:
+    if isinstance(value, int):
+        return value
+    return sparse.load_npz(value) if value.endswith(".npz") else np.load(value)
 
 
 if __name__ == "__main__":
-    main()
+    serve(runner(json.loads(sys.argv[1])))

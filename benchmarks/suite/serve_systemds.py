@@ -1,5 +1,6 @@
-"""SystemDS in one Java process, run by the Python it is installed for: each line on standard input, a list of arguments as its command
-line takes them, runs a script once, so that later runs find compiled code. Needs nothing but py4j, which comes with SystemDS.
+"""SystemDS in one Java process: each line on standard input, a list of arguments as its command line takes them, runs a
+script once, so that later runs find compiled code. Run by the Python that SystemDS is installed for; needs only py4j, which
+comes with it.
 
     PYTHON_WITH_SYSTEMDS serve_systemds.py MEMORY FOLDER_OF_SYSTEMDS
 """

@@ -19,7 +19,7 @@ GRAMIAN = "gramian"
 BENCHMARKS = Path(__file__).parents[1]
 
 
-class Failed(Exception):
+class SideError(Exception):
     """A side could not do its work; the message says what it said."""
 
 
@@ -58,23 +58,25 @@ class Server:
             self._process.stdin.write(self._request + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Failed("the process ended; what it said stands above") from None
+            raise SideError("the process ended; what it said stands above") from None
         line = self._process.stdout.readline()
         if not line:
-            raise Failed("the process ended; what it said stands above")
+            raise SideError("the process ended; what it said stands above")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise SideError(answer["error"])
         return float(answer["seconds"]) if "seconds" in answer else seconds_printed(answer["printed"])
 
     def close(self) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
 
 class Fresh:
@@ -91,7 +93,7 @@ class Fresh:
         done = subprocess.run(self._command, cwd=self.out.parent, capture_output=True, text=True, check=False)
         seconds = perf_counter() - start
         if done.returncode:
-            raise Failed(done.stdout + done.stderr)
+            raise SideError(done.stdout + done.stderr)
         return seconds
 
     def close(self) -> None:
@@ -118,5 +120,5 @@ def side(name: str, workload: Workload, quick: bool, folder: Path) -> Side:
         request = json.dumps({"script": str(workload.script), "arguments": told})
         return Server([sys.executable, "-m", "suite.serve_gramian", request], "", out, 1)
     inputs = {key: str(file) for key, file in files.items()}
-    peer = {"script": str(workload.peer_file(name)), "inputs": inputs, "arguments": values, "out": str(out)}
+    peer = {"script": str(workload.peer_file(name)), "values": inputs | values, "out": str(out)}
     return Server([sys.executable, "-m", "suite.serve_peer", json.dumps(peer)], "", out, 1)

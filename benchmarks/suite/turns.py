@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from suite.sides import GRAMIAN, Failed, Side, side
+from suite.sides import GRAMIAN, Side, SideError, side
 from suite.workload import Workload
 
 # Slow workloads end early: after three turns, none begins once this many seconds have passed.
@@ -18,7 +18,7 @@ PATIENCE = 120.0
 FEWEST = 3
 
 
-class Disagreement(Exception):
+class DisagreementError(Exception):
     """Two sides came to different results."""
 
 
@@ -42,8 +42,8 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
     """Run a workload on all sides.
 
     Raises:
-        Disagreement: the results of two sides differ by more than the workload's tolerance.
-        Failed: a side failed.
+        DisagreementError: the results of two sides differ by more than the workload's tolerance.
+        SideError: a side failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sides: dict[str, Side] = {}
@@ -51,7 +51,10 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
         for name in (GRAMIAN, *peers):
             sides[name] = side(name, workload, quick, folder)
         first = {name: _warm(name, each) for name, each in sides.items()}
-        differences = {peer: _difference(workload, sides, peer) for peer in peers if peer not in workload.limits}
+        ours = sides[GRAMIAN].out
+        differences = {
+            peer: difference(workload, peer, ours, sides[peer].out) for peer in peers if peer not in workload.limits
+        }
         return Measured(workload, first[GRAMIAN], _take_turns(sides, repeat), differences)
     finally:
         for each in sides.values():
@@ -62,9 +65,10 @@ def _warm(name: str, each: Side) -> float:
     """The seconds of the first turn; turns in which a side still warms up do not count."""
     each.out.unlink(missing_ok=True)
     try:
-        return [each.turn() for _ in range(each.warm_up)][0]
-    except Failed as problem:
-        raise Failed(f"{name}: {problem}") from None
+        seconds = [each.turn() for _ in range(each.warm_up)]
+    except SideError as problem:
+        raise SideError(f"{name}: {problem}") from None
+    return seconds[0]
 
 
 def _take_turns(sides: dict[str, Side], repeat: int) -> dict[str, list[float]]:
@@ -78,15 +82,19 @@ def _take_turns(sides: dict[str, Side], repeat: int) -> dict[str, list[float]]:
     return seconds
 
 
-def _difference(workload: Workload, sides: dict[str, Side], peer: str) -> float:
-    """The largest difference between two results, relative to the largest cell."""
-    ours, theirs = (np.loadtxt(sides[name].out, delimiter=",").ravel() for name in (GRAMIAN, peer))
-    if ours.shape != theirs.shape:
-        raise Disagreement(f"{workload.name}: gramian's result has {ours.size} cells, that of {peer} {theirs.size}")
-    difference = float(np.abs(ours - theirs).max() / np.abs(ours).max())
-    if not difference <= workload.tolerance:
-        raise Disagreement(
-            f"{workload.name}: the results of gramian and {peer} differ by {difference:.1e}, "
-            f"more than {workload.tolerance:.0e}, of the largest cell"
+def difference(workload: Workload, peer: str, ours: Path, theirs: Path) -> float:
+    """The largest difference between two results, relative to the largest cell of ours.
+
+    Raises:
+        DisagreementError: it is more than the workload's tolerance.
+    """
+    a, b = (np.loadtxt(path, delimiter=",").ravel() for path in (ours, theirs))
+    if a.shape != b.shape:
+        raise DisagreementError(f"{workload.name}: gramian's result has {a.size} cells, that of {peer} {b.size}")
+    found = float(np.abs(a - b).max() / np.abs(a).max())
+    if not found <= workload.tolerance:
+        raise DisagreementError(
+            f"{workload.name}: the results of gramian and {peer} differ by {found:.1e} of the largest cell, "
+            f"which is more than {workload.tolerance:.0e}"
         )
-    return difference
+    return found

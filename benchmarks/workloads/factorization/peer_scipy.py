@@ -1,4 +1,4 @@
-"""Weighted factorisation by hand: the product of the factors only where there are weights, the rest with sparse products of SciPy."""
+"""Weighted factorisation by hand: the product of the factors only where there are weights, then products of SciPy."""
 
 from __future__ import annotations
 

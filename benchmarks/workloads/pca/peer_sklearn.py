@@ -1,4 +1,4 @@
-"""Principal components and the projection on them in scikit-learn, which takes the eigenvectors of the covariance matrix too."""
+"""Principal components and the projection on them in scikit-learn, which chooses the covariance matrix as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression in scikit-learn, by lbfgs, with a tolerance that leads to the same loss."""
+"""Multinomial logistic regression in scikit-learn by lbfgs, with a tolerance that leads to the same loss."""
 
 from __future__ import annotations
 
