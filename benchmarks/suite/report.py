@@ -1,66 +1,127 @@
-"""Figures as lines of text while they are measured, and as a Markdown table at the end."""
+"""Figures as lines of text while they are measured, and as a Markdown table of the latest ones of every workload and peer."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from suite.sides import GRAMIAN
 from suite.turns import Measured
+from suite.workload import WORKLOADS
 
+RESULTS = Path(__file__).parents[1] / "results"
 HEAD = f"{'workload':<20} {'first':>10} {'gramian':>10} {'peer':>10} {'faster':>7} {'target':>7}        peer"
-COLUMNS = ("workload", "gramian, first run", "gramian", "peer", "", "times faster", "target", "met")
+COLUMNS = (
+    "workload",
+    "gramian, first",
+    "gramian",
+    "peer",
+    "",
+    "times faster",
+    "target",
+    "",
+    "turns",
+    "measured",
+    "load",
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one run found about a workload and a peer: medians in seconds, and how busy the machine was before it."""
+
+    workload: str
+    peer: str
+    first: float
+    ours: float
+    theirs: float
+    target: float | None
+    turns: int
+    measured: str
+    load: float
+
+    @property
+    def faster(self) -> float:
+        return self.theirs / self.ours
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        return "met" if self.faster >= self.target else "missed"
+
+    def line(self) -> str:
+        target = "" if self.target is None else f"{self.target:g}"
+        return (
+            f"{self.workload:<20} {_time(self.first):>10} {_time(self.ours):>10} {_time(self.theirs):>10} "
+            f"{self.faster:>7.2f} {target:>7} {self.verdict:<6} {self.peer}"
+        )
+
+    def cells(self, title: str) -> tuple[str, ...]:
+        faster = f"**{self.faster:.2f}**" if self.verdict == "missed" else f"{self.faster:.2f}"
+        target = "" if self.target is None else f"{self.target:g}"
+        times = (_time(self.first), _time(self.ours), self.peer, _time(self.theirs))
+        return (title, *times, faster, target, self.verdict, str(self.turns), self.measured, f"{self.load:.1f}")
 
 
 def agreement(measured: Measured) -> list[str]:
     """A line for each peer: how far the results are apart."""
     return [
-        f"{measured.workload.name:<20} {peer:<10} agree to {difference:.0e}, tolerance {measured.workload.tolerance:.0e}"
+        f"{measured.workload.name:<20} {peer:<12} agree to {difference:.0e}, tolerance {measured.workload.tolerance:.0e}"
         for peer, difference in measured.differences.items()
     ]
 
 
-def lines(measured: Measured) -> list[str]:
-    """A line for each peer: times, their ratio, and whether it is enough."""
-    out = []
-    for peer, target in _peers(measured):
-        faster = measured.times_faster(peer)
-        first = "" if measured.workload.process else _time(measured.first)
-        out.append(
-            f"{measured.workload.name:<20} {first:>10} {_time(measured.median(GRAMIAN)):>10} "
-            f"{_time(measured.median(peer)):>10} {faster:>7.2f} {target:>7.1f} {_met(faster, target):<6} {peer}"
+def figures(measured: Measured, load: float) -> list[Figure]:
+    ours = measured.median(GRAMIAN)
+    now = datetime.now().isoformat(" ", "minutes")
+    return [
+        Figure(
+            measured.workload.name,
+            peer,
+            measured.first,
+            ours,
+            measured.median(peer),
+            measured.workload.targets[peer],
+            len(seconds),
+            now,
+            load,
         )
-    return out
+        for peer, seconds in measured.seconds.items()
+        if peer != GRAMIAN
+    ]
 
 
-def markdown(all_measured: Sequence[Measured], notes: Sequence[str]) -> str:
+def keep(new: Sequence[Figure], notes: Sequence[str]) -> Path:
+    """Add figures to those of earlier runs, in place of older ones of the same workload and peer, and write the table."""
+    file = RESULTS / "workloads.json"
+    known = [Figure(**each) for each in json.loads(file.read_text())] if file.exists() else []
+    latest = {(figure.workload, figure.peer): figure for figure in (*known, *new)}
+    RESULTS.mkdir(exist_ok=True)
+    file.write_text(json.dumps([asdict(figure) for figure in latest.values()], indent=1))
+    table = RESULTS / "workloads.md"
+    table.write_text(markdown(latest, notes))
+    return table
+
+
+def markdown(latest: dict[tuple[str, str], Figure], notes: Sequence[str]) -> str:
     rows = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    for measured in all_measured:
-        for peer, target in _peers(measured):
-            faster = measured.times_faster(peer)
-            cells = (
-                measured.workload.title,
-                "" if measured.workload.process else _time(measured.first),
-                _time(measured.median(GRAMIAN)),
-                peer,
-                _time(measured.median(peer)),
-                f"{faster:.2f}" if faster >= target else f"**{faster:.2f}**",
-                f"{target:g}",
-                "yes" if faster >= target else "no",
-            )
-            rows.append("| " + " | ".join(cells) + " |")
-    turns = sorted({len(seconds) for measured in all_measured for seconds in measured.seconds.values()})
-    counted = " to ".join(str(turn) for turn in dict.fromkeys((turns[0], turns[-1])))
-    about = f"{date.today().isoformat()}. {machine()} Medians of {counted} turns."
-    return "\n".join([about, "", *rows, "", *notes, ""])
+    for workload in WORKLOADS:
+        for peer in workload.targets:
+            figure = latest.get((workload.name, peer))
+            if figure is not None:
+                rows.append("| " + " | ".join(figure.cells(workload.title)) + " |")
+    return "\n".join([machine(), "", *rows, "", *notes, ""])
 
 
-def write(path: Path, all_measured: Sequence[Measured], notes: Sequence[str]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(markdown(all_measured, notes))
+def load() -> float:
+    """How many processes wanted to run in the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def machine() -> str:
@@ -85,14 +146,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _peers(measured: Measured) -> list[tuple[str, float]]:
-    return [(peer, measured.workload.targets[peer]) for peer in measured.seconds if peer != GRAMIAN]
-
-
-def _met(faster: float, target: float) -> str:
-    return "met" if faster >= target else "missed"
 
 
 def _time(seconds: float) -> str:

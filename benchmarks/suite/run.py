@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from suite import report, systemds
 from suite.sides import SideError
-from suite.turns import DisagreementError, Measured, measure
+from suite.turns import DisagreementError, measure
 from suite.workload import SYSTEMDS, WORKLOADS, Workload
 
-RESULTS = Path(__file__).parents[1] / "results"
 PEERS = tuple(sorted({peer for workload in WORKLOADS for peer in workload.targets}))
 
 
@@ -22,31 +21,37 @@ def workloads(only: str, repeat: int, peer: str | None, quick: bool) -> bool:
     without = {SYSTEMDS} if absent else set()
     chosen = [(workload, _peers(workload, peer, without)) for workload in WORKLOADS if only in workload.name]
     chosen = [(workload, peers) for workload, peers in chosen if peers]
-    measured, failed = [], False
     if chosen and not quick:
+        _warn_of_others()
         print(f"\n{report.HEAD}", flush=True)
-    for workload, peers in chosen:
-        try:
-            measured.append(_measure(workload, peers, repeat, quick))
-        except (DisagreementError, SideError) as problem:
-            failed = True
-            print(f"{workload.name}: {problem}", file=sys.stderr, flush=True)
-    notes = [absent] if absent else []
+    done = [_measured(workload, peers, repeat, quick) for workload, peers in chosen]
+    if any(done) and not quick:
+        print(f"\nThe table with all figures so far is in {report.keep((), [absent] if absent else [])}")
     if chosen and absent:
         print(f"\n{absent}")
-    if measured and not quick:
-        table = RESULTS / "workloads.md"
-        report.write(table, measured, notes)
-        print(f"\nThe table is also in {table}")
-    return not failed
+    return all(done)
 
 
 def _peers(workload: Workload, peer: str | None, without: set[str]) -> list[str]:
     return [name for name in workload.targets if peer in (None, name) and name not in without]
 
 
-def _measure(workload: Workload, peers: list[str], repeat: int, quick: bool) -> Measured:
-    measured = measure(workload, peers, repeat, quick, RESULTS / "outcomes")
-    for line in report.agreement(measured) if quick else report.lines(measured):
-        print(line, flush=True)
-    return measured
+def _measured(workload: Workload, peers: list[str], repeat: int, quick: bool) -> bool:
+    load = report.load()
+    try:
+        measured = measure(workload, peers, repeat, quick, report.RESULTS / "outcomes")
+    except (DisagreementError, SideError) as problem:
+        print(f"{workload.name}: {problem}", file=sys.stderr, flush=True)
+        return False
+    if quick:
+        print("\n".join(report.agreement(measured)), flush=True)
+        return True
+    figures = report.figures(measured, load)
+    report.keep(figures, [])
+    print("\n".join(figure.line() for figure in figures), flush=True)
+    return True
+
+
+def _warn_of_others() -> None:
+    if report.load() > 0.5 * (os.cpu_count() or 1):
+        print(f"Other programs keep the machine busy (load {report.load():.1f}): the figures will say little.")
