@@ -1,4 +1,4 @@
-"""Figures as lines of text while they are measured, and as a Markdown table of the latest ones of every workload and peer."""
+"""Figures as lines of text while they are measured, and as a Markdown table of the latest of every workload and peer."""
 
 from __future__ import annotations
 
