@@ -21,7 +21,7 @@ from gramian.backends.local.fused.templates import (
     TOTAL_EXTREMES,
     template,
 )
-from gramian.ir.fused import Role, inputs_of, panel_operands, role_of
+from gramian.ir.fused import Role, inputs_of, panel_operands, role_of, whole_operands
 from gramian.ir.node import ABSENT, Node, literal_value
 
 NARROW = 8  # products with at most so many columns become sums inside of the loops
@@ -109,6 +109,7 @@ class Writer:
         self.names: dict[Node, str] = {}
         self.panels: list[Node] = []
         self.wholes: list[Node] = []
+        self.whole_names: dict[Node, str] = {}  # beside `names`: a panel may be needed as a whole as well
         self.scalars: list[Node] = []
         self.partials = [n for n in self.nodes if role_of(n) in (Role.CROSS, Role.COMBINED)]
         self.outs = [n for n in self.nodes if n in self.kept and n not in self.partials]
@@ -124,15 +125,17 @@ class Writer:
 
     def _name(self) -> None:
         for node in self.nodes:
-            panels = panel_operands(node, role_of(node) or Role.CELLS)
-            for arg in inputs_of(node):
-                if arg in self.inside:
-                    continue
-                group = self.panels if arg in panels else self.scalars if _is_number(arg) else self.wholes
-                if arg not in group:
+            role = role_of(node) or Role.CELLS
+            for arg in panel_operands(node, role):
+                if arg not in self.inside and arg not in self.panels:
+                    self.panels.append(arg)
+            for arg in whole_operands(node, role):
+                group = self.scalars if is_number(arg) else self.wholes
+                if not arg.is_literal and arg.op is not ABSENT and arg not in group:
                     group.append(arg)
-        for prefix, group in (("p", self.panels), ("w", self.wholes), ("s", self.scalars)):
+        for prefix, group in (("p", self.panels), ("s", self.scalars)):
             self.names |= {node: f"{prefix}{at}" for at, node in enumerate(group)}
+        self.whole_names = {node: f"w{at}" for at, node in enumerate(self.wholes)}
         self.names |= {node: f"a{at}" for at, node in enumerate(self.partials)}
         self.names |= {node: f"o{at}" for at, node in enumerate(self.outs)}
         inner = [n for n in self.nodes if n not in self.names]
@@ -169,8 +172,8 @@ class Writer:
             place = (self.sweep_of[node], loop_width(node))
             sweeps.setdefault(place, Sweep(place[1])).nodes.append(node)
         scratch = [n for n in self.nodes if n in self.stored and n not in self.outs]
-        groups = (self.panels, self.wholes, self.outs, self.partials, self.scalars)
-        params = ["rows", "tile", *(self.names[n] for group in groups for n in group)]
+        params = ["rows", "tile", *(self.names[n] for n in self.panels), *self.whole_names.values()]
+        params += [self.names[n] for group in (self.outs, self.partials, self.scalars) for n in group]
         self.line(0, f"def kernel({', '.join(params)}):")
         for node in scratch:
             shape = f"(tile, {self.columns(node)})" if width(node) > 1 else "tile"
@@ -211,7 +214,7 @@ class Writer:
                 return f"{self.names[node]}.shape[1]"
         for node in self.wholes:
             if node.type.rows == columns:
-                return f"{self.names[node]}.shape[-1]"
+                return f"{self.whole_names[node]}.shape[-1]"
         return str(columns)
 
 
@@ -220,7 +223,7 @@ def _needs_rows(user: Node, operand: Node) -> bool:
     return role_of(user) is Role.CROSS and operand is narrow_side(user) and width(operand) > 1
 
 
-def _is_number(node: Node) -> bool:
+def is_number(node: Node) -> bool:
     return node.type.is_scalar or (node.type.rows, node.type.cols) == (1, 1)
 
 
@@ -269,10 +272,11 @@ class SweepWriter:
 
     def may_be_flat(self, node: Node) -> bool:
         """Is it all the same to the node in which row and column a cell stands?"""
-        panels = all(width(a) == self.columns for a in inputs_of(node) if a.type.is_matrix and not _is_number(a))
         role = role_of(node)
-        total = role is Role.COMBINED and node.type.is_scalar
-        return panels and (role is Role.CELLS or total) and not any(a in self.w.wholes for a in inputs_of(node))
+        if role is not Role.CELLS and not (role is Role.COMBINED and node.type.is_scalar):
+            return False
+        rows = any(not is_number(a) for a in whole_operands(node, role) if a.type.is_matrix)
+        return not rows and all(width(a) == self.columns for a in panel_operands(node, role))
 
     # -- operands ---------------------------------------------------------------------------------------------------
 
@@ -298,8 +302,8 @@ class SweepWriter:
         if node in self.loaded:
             return self.loaded[node]
         name = self.loaded[node] = self.fresh("x")
-        if node in self.w.wholes:
-            self.inner.append(f"{name} = {self.w.names[node]}[j]")
+        if node in self.w.wholes and node not in self.w.panels:
+            self.inner.append(f"{name} = {self.w.whole_names[node]}[j]")
         elif width(node) == 1 and self.columns > 1:
             self.before.append(f"{name} = {self.place(node)}")
         else:
@@ -372,15 +376,17 @@ class SweepWriter:
 
     def product(self, node: Node) -> None:
         x = self.operand(node.args[0])
-        whole = self.w.names[node.args[1]]
+        whole = node.args[1]
         many = width(node)
         row = "i" if self.w.names[node].startswith("t") else "r"
         for column in range(many):
             total = self.fresh("c")
             self.before.append(f"{total} = 0.0")
-            factor = f"{whole}[{'j' if self.columns > 1 else '0'}]" if many == 1 else f"{whole}[{column}, j]"
-            if many > 1 and self.columns == 1:
-                factor = f"{whole}[{column}, 0]"
+            if is_number(whole):
+                factor = self.w.names[whole]
+            else:
+                at = [str(column)] * (many > 1) + ["j"] * (self.columns > 1)
+                factor = f"{self.w.whole_names[whole]}[{', '.join(at)}]"
             self.inner.append(f"{total} = rfma({total}, {x}, {factor})")
             place = f"[{row}]" if many == 1 else f"[{row}, {column}]"
             self.after.append(f"{self.w.names[node]}{place} = {total}")
