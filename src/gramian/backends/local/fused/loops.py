@@ -428,6 +428,6 @@ class SweepWriter:
 
 
 def _number_text(node: Node) -> str:
-    value = literal_value(node)
-    text = repr(float(value))
-    return {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, f"({text})" if text[0] == "-" else text)
+    text = repr(float(literal_value(node)))
+    text = {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, text)
+    return f"({text})" if text[0] == "-" else text
