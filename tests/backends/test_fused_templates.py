@@ -26,7 +26,24 @@ from gramian.runtime.backend import kernel_of, one_by_one
 
 BACKEND = LocalBackend()
 KERNELS = partial(kernel_of, backend=BACKEND)
-NUMBERS = [0.0, 1.0, 2.0, 0.5, 1.5, 2.5, 0.49999999999999994, 3.0, 10.0, 1e-300, 5e-324, 0.3, 700.0, 1e10, 1e300, np.inf]
+NUMBERS = [
+    0.0,
+    1.0,
+    2.0,
+    0.5,
+    1.5,
+    2.5,
+    0.49999999999999994,
+    3.0,
+    10.0,
+    1e-300,
+    5e-324,
+    0.3,
+    700.0,
+    1e10,
+    1e300,
+    np.inf,
+]
 NASTY = np.array([*NUMBERS, *(-x for x in NUMBERS), np.nan, -20.7])
 # Which of 0 and -0 is the larger one is open, and what this says is not said of the signs of zeros either.
 ANY_ZERO = ("min", "max", *TOTAL_EXTREMES)
@@ -121,7 +138,10 @@ def test_three_operands() -> None:
     x, y, z = (noise.choice(NASTY, (70, 4)) for _ in range(3))
     p, q, r = (parameter(at, matrix(70, 4)) for at in range(3))
     assert of_arity(3) == ["ifelse"]
-    roots = [node("ifelse", p, q, r), *(node(name, *args) for name in ("min", "max") for args in ((p, q, r), (q, literal(2), p)))]
+    roots = [
+        node("ifelse", p, q, r),
+        *(node(name, *args) for name in ("min", "max") for args in ((p, q, r), (q, literal(2), p))),
+    ]
     check(roots, [x, y, z], 70)
 
 

@@ -312,4 +312,3 @@ def _terms(node: Node) -> int:
     if node.op.name == "sum":
         return rows * cols
     return rows if node.op.name in ("colSums", "cumsum") else cols
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gramian.io.chunks import cores as all_cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -22,7 +23,7 @@ _limit: ContextVar[int | None] = ContextVar("threads", default=None)
 def cores() -> int:
     """How many threads work may use here: all cores, unless a caller has already spread work over them."""
     limit = _limit.get()
-    return len(os.sched_getaffinity(0)) if limit is None else limit
+    return all_cores() if limit is None else limit
 
 
 @contextmanager
@@ -37,18 +38,21 @@ def limited(threads: int) -> Iterator[None]:
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="gramian")
+    return ThreadPoolExecutor(all_cores(), thread_name_prefix="gramian")
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """`work` of each item, in the order of the items. The calling thread works as well; the first error is raised."""
+    """`work` of each item, in the order of the items. The calling thread works as well.
+
+    Of several errors that of the first item is raised, whatever the threads do.
+    """
     workers = min(cores(), len(items))
     if workers < 2:
         return [work(item) for item in items]
     results: list[Any] = [None] * len(items)
     queue = iter(range(len(items)))
     lock = threading.Lock()
-    failed: list[BaseException] = []
+    failed: dict[int, BaseException] = {}
 
     def take() -> None:
         with np.errstate(all="ignore"):
@@ -60,12 +64,13 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
                 try:
                     results[at] = work(items[at])
                 except BaseException as error:
-                    failed.append(error)
+                    failed[at] = error
 
     others = [pool().submit(take) for _ in range(workers - 1)]
     take()
     for other in others:
-        other.result()
+        if not other.cancel():  # it may wait for threads that are busy with work that waits for this one
+            other.result()
     if failed:
-        raise failed[0]
+        raise failed[min(failed)]
     return results

@@ -8,6 +8,7 @@ sweep to a later one is kept in scratch memory of the size of a tile.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from gramian.backends.local.fused.templates import (
 from gramian.ir.fused import Role, inputs_of, panel_operands, role_of, whole_operands
 from gramian.ir.node import ABSENT, Node, literal_value
 
+LARGEST_IN_SOURCE = 4
 NARROW = 8  # products with at most so many columns become sums inside of the loops
 
 
@@ -131,7 +133,7 @@ class Writer:
                     self.panels.append(arg)
             for arg in whole_operands(node, role):
                 group = self.scalars if is_number(arg) else self.wholes
-                if not arg.is_literal and arg.op is not ABSENT and arg not in group:
+                if arg.op is not ABSENT and not _is_in_source(arg) and arg not in group:
                     group.append(arg)
         for prefix, group in (("p", self.panels), ("s", self.scalars)):
             self.names |= {node: f"{prefix}{at}" for at, node in enumerate(group)}
@@ -223,6 +225,14 @@ def _needs_rows(user: Node, operand: Node) -> bool:
     return role_of(user) is Role.CROSS and operand is narrow_side(user) and width(operand) > 1
 
 
+def _is_in_source(node: Node) -> bool:
+    """Is it a constant that the compiler may make use of? Others come as arguments: for all of them there is one function."""
+    if not node.is_literal:
+        return False
+    value = float(literal_value(node))
+    return not math.isfinite(value) or (abs(value) <= LARGEST_IN_SOURCE and (2 * value).is_integer())
+
+
 def is_number(node: Node) -> bool:
     return node.type.is_scalar or (node.type.rows, node.type.cols) == (1, 1)
 
@@ -295,7 +305,7 @@ class SweepWriter:
         return f"{name}[{row}]" if width(node) == 1 else f"{name}[{row}, j]"
 
     def operand(self, node: Node) -> str:
-        if node.is_literal:
+        if _is_in_source(node):
             return _number_text(node)
         if node in self.w.scalars:
             return self.w.names[node]
@@ -340,7 +350,7 @@ class SweepWriter:
         name, result = node.op.name, self.place(node)
         if name in SUMS:
             total = self.row_sum(x)
-            self.after.append(f"{result} = {total}" + (f" / {self.columns}.0" if name == "rowMeans" else ""))
+            self.after.append(f"{result} = {total}" + (f" / {self.w.extent(self.columns)}" * (name == "rowMeans")))
         elif name in EXTREMES:
             self.after.append(f"{result} = {self.row_extreme(x, *EXTREMES[name])}")
         else:

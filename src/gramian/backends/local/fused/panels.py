@@ -88,7 +88,8 @@ class LoopStep(Step):
 
     def prepared(self, given: Values) -> tuple[list[Array], list[float]]:
         loops = self.loops
-        return [_as_whole(given[n]) for n in loops.wholes], [_as_number(given[n]) for n in loops.scalars]
+        numbers = (literal_value(n) if n.is_literal else given[n] for n in loops.scalars)
+        return [_as_whole(given[n]) for n in loops.wholes], [_as_number(n) for n in numbers]
 
     def run(self, values: Values, partials: Values, whole: tuple[list[Array], list[float]], rows: int) -> None:
         loops = self.loops
