@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import Dice, Graph, Grower, Thrown
-from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from gramian.backends.local import LocalBackend
 from gramian.backends.local.fused import panels
