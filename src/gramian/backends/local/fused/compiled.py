@@ -7,7 +7,6 @@ machine code beside it. A folder that cannot be written only means that each pro
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 LOAD = 0.1  # seconds for a compiled function from disk
@@ -92,13 +92,11 @@ def _compile(name: str, source: str, signature: str) -> Callable[..., Any]:
 def _from_disk(file: Path, text: str) -> Callable[..., Any]:
     if not file.exists() or file.read_bytes() != text.encode():
         _write(file, text)
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # Numba looks the module up by its name
-    spec.loader.exec_module(module)
-    return module.kernel  # type: ignore[no-any-return]
+    module = ModuleType(file.stem)
+    module.__file__ = str(file)
+    sys.modules[file.stem] = module  # Numba looks the module up by its name, and the file beside it
+    exec(compile(text, str(file), "exec"), module.__dict__)
+    return module.__dict__["kernel"]  # type: ignore[no-any-return]
 
 
 def _remove(place: Path, name: str) -> None:

@@ -302,16 +302,13 @@ def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
 def signature(loops: Loops, types: Mapping[Node, str]) -> str:
     """The Numba signature of the function of some loops, for panels of the given element types."""
 
-    def of_panel(node: Node) -> str:
-        return f"{types[node]}[{'::1' if width(node) == 1 else ':,::1'}]"
+    def array(dtype: str, is_vector: bool, is_read: bool = False) -> str:
+        return f"Array({dtype}, {1 if is_vector else 2}, 'C', readonly={is_read})"
 
-    def of_whole(node: Node) -> str:
-        is_vector = 1 in (node.type.rows, node.type.cols)
-        return f"float64[{'::1' if is_vector else ':,::1'}]"
-
-    def of_partial(node: Node) -> str:
-        return f"float64[{'::1' if empty_partial(node).ndim == 1 else ':,::1'}]"
-
-    parts = ["int64", "int64", *map(of_panel, loops.panels), *map(of_whole, loops.wholes)]
-    parts += [*map(of_panel, loops.outs), *map(of_partial, loops.partials), *("float64" for _ in loops.scalars)]
+    parts = ["int64", "int64"]
+    parts += [array(types[n], width(n) == 1, True) for n in loops.panels]
+    parts += [array("float64", 1 in (n.type.rows, n.type.cols), True) for n in loops.wholes]
+    parts += [array(types[n], width(n) == 1) for n in loops.outs]
+    parts += [array("float64", empty_partial(n).ndim == 1) for n in loops.partials]
+    parts += ["float64" for _ in loops.scalars]
     return f"void({', '.join(parts)})"
