@@ -55,6 +55,12 @@ PositionalOption = Annotated[
     list[str] | None,
     typer.Option("--args", metavar="V ...", help="Script parameters by position: `-args 3 x.csv` gives $1, $2."),
 ]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision", metavar="P", help="Of matrices: `double`, or `single` for half the memory and 7 digits."
+    ),
+]
 
 
 @app.command(
@@ -91,10 +97,11 @@ def run(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
     ] = None,
+    precision: PrecisionOption = "double",
 ) -> None:
     """Run a script."""
     _check_mode(exec_)
-    settings = _settings(nvargs, args, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    settings = _settings(nvargs, args, precision, seed=seed, statistics=stats, progress=sys.stderr.isatty())
     source = _source(file or path, text)
 
     def work() -> None:
@@ -126,9 +133,10 @@ def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The scripts.", show_default=False)],
     nvargs: NamedOption = None,
     args: PositionalOption = None,
+    precision: PrecisionOption = "double",
 ) -> None:
     """Compile scripts without running them, and list all their errors."""
-    settings = _settings(nvargs, args)
+    settings = _settings(nvargs, args, precision)
 
     def work() -> None:
         from gramian.api.script import Script
@@ -166,9 +174,10 @@ def explain(
     ] = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
+    precision: PrecisionOption = "double",
 ) -> None:
     """Show how a script will run: its blocks and operators with sizes and estimated memory."""
-    settings = _settings(nvargs, args)
+    settings = _settings(nvargs, args, precision)
     _guarded(lambda: _explain(_source(file, None)(), settings, after or "", sys.stdout))
 
 
@@ -223,18 +232,24 @@ def _source(file: str | None, text: str | None) -> Callable[[], Source]:
 def _settings(
     nvargs: Sequence[str] | None,
     args: Sequence[str] | None,
+    precision: str,
     *,
     seed: int | None = None,
     statistics: int | None = None,
     progress: bool = False,
 ) -> Settings:
+    from gramian.errors import UsageError
     from gramian.settings import Settings
 
     if nvargs and args:
         fail("give script parameters either with -nvargs or with -args")
     if statistics is not None and statistics < 1:
         fail(f"-stats takes a number of operators of at least 1, found {statistics}")
-    return Settings(parameters(nvargs or (), args or ()), seed, statistics, None, progress)
+    given = parameters(nvargs or (), args or ())
+    try:
+        return Settings(given, seed, statistics, None, progress, precision.lower())
+    except UsageError as error:
+        fail(str(error))
 
 
 def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Scalar]:

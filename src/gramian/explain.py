@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from gramian.api.script import Script
-from gramian.cost.memory import bytes_text, is_view, peak, total, value_bytes
+from gramian.cost.memory import CELL, bytes_text, is_view, peak, total, value_bytes
 from gramian.ir.lines import Line
+from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node
 from gramian.ir.program import Program
 from gramian.ir.text import plan_lines, type_text
@@ -39,13 +40,15 @@ LEGEND = {"?": "?: not known before it runs", "view": "view: the memory of its o
 HEADS = {"function": "bold", "if": "magenta", "else": "magenta", "for": "magenta", "while": "magenta", "block": "dim"}
 
 
-def explain(program: Program, stream: TextIO = sys.stdout, *, fired: Mapping[str, int] | None = None) -> None:
-    """Write the plan of a program; `fired` are the rules that were applied to it and how often."""
+def explain(
+    program: Program, stream: TextIO = sys.stdout, *, fired: Mapping[str, int] | None = None, cell: int = CELL
+) -> None:
+    """Write the plan of a program; `fired` are the rules that were applied to it and how often, `cell` a cell's bytes."""
     from rich.console import Console
 
     console = Console(file=stream, highlight=False)
     console.width = max(console.width, NARROW) if console.is_terminal else WIDE
-    console.print(explanation(program, fired or {}, console.width))
+    console.print(explanation(program, fired or {}, console.width, cell))
 
 
 def explain_source(source: Source, settings: Settings, after: str | None = None, stream: TextIO = sys.stdout) -> None:
@@ -59,7 +62,8 @@ def explain_source(source: Source, settings: Settings, after: str | None = None,
     fired: Mapping[str, int] = {}
     if after is None or after in names[at:]:
         fired = fired_rules(Script.compile(source, replace(settings, until=names[at - 1])).program)
-    explain(Script.compile(source, replace(settings, until=after)).program, stream, fired=fired)
+    program = Script.compile(source, replace(settings, until=after)).program
+    explain(program, stream, fired=fired, cell=settings.cell_bytes)
 
 
 def fired_rules(program: Program) -> Counter[str]:
@@ -69,12 +73,12 @@ def fired_rules(program: Program) -> Counter[str]:
     return driver.fired
 
 
-def explanation(program: Program, fired: Mapping[str, int], width: int) -> RenderableType:
+def explanation(program: Program, fired: Mapping[str, int], width: int, cell: int = CELL) -> RenderableType:
     """The plan of a program as rich shows it."""
     from rich.console import Group
     from rich.text import Text
 
-    found = rows(program)
+    found = rows(program, cell)
     parts: list[RenderableType] = [_table(found, program.source.name, width)]
     legend = [text for mark, text in LEGEND.items() if any(mark in row.memory for row in found)]
     if legend:
@@ -118,12 +122,12 @@ class Row:
     place: str = ""
 
 
-def rows(program: Program) -> list[Row]:
+def rows(program: Program, cell: int = CELL) -> list[Row]:
     """The plan line by line, the main script last."""
     found = []
     below = 0
     for line in plan_lines(program, works_on_structures):
-        row = _row(line, program.source)
+        row = _row(line, program.source, cell)
         if line.role == "main":
             below = 1
         elif row is not None:
@@ -138,7 +142,7 @@ def works_on_structures(node: Node) -> bool:
     return not all(n.type.is_scalar for n in (node, *node.args))
 
 
-def _row(line: Line, main: Source) -> Row | None:
+def _row(line: Line, main: Source, cell: int) -> Row | None:
     place = _place(line.span, main)
     match line.role:
         case "end":
@@ -147,27 +151,27 @@ def _row(line: Line, main: Source) -> Row | None:
             return Row(0, "main", HEADS["function"])
         case "block":
             assert line.block is not None
-            most = peak(line.block)
+            most = peak(line.block, cell)
             if most.is_complete and most.is_negligible:
                 return None
             return Row(line.depth, "block", HEADS["block"], "peak", str(most))
         case "statement":
             result = ", ".join(map(type_text, line.types))
-            return Row(line.depth, line.text, "", result, _memory(line), place)
+            return Row(line.depth, line.text, "", result, _memory(line, cell), place)
     head = line.text.removesuffix(" {").removeprefix("} ")
     if line.role == "function":
         head = head.replace("[double]", "").replace("[unknown]", "")
     return Row(line.depth, head, HEADS[line.role], "", "", place)
 
 
-def _memory(line: Line) -> str:
+def _memory(line: Line, cell: int) -> str:
     if not line.types:
         return ""
     if line.node is not None and line.node.type.is_matrix and is_view(line.node):
         return "view"
     if all(type.is_scalar for type in line.types):
         return ""
-    return bytes_text(total(map(value_bytes, line.types)))
+    return bytes_text(total(value_bytes(type, cell) for type in line.types))
 
 
 def _place(span: Span | None, main: Source) -> str:

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gramian.errors import UsageError, did_you_mean
+
 Scalar = int | float | bool | str
+
+PRECISIONS: Mapping[str, int] = MappingProxyType({"double": 8, "single": 4})  # and the bytes that a cell takes
 
 _INT = re.compile(r"[+-]?\d+")
 _DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|NaN|Infinity)\s*")
@@ -20,7 +24,10 @@ class Settings:
 
     `parameters` are the script's `$name` values. `seed` makes random numbers without a seed of their own reproducible.
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
-    compilation stops (None: all passes run).
+    compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
+
+    Raises:
+        UsageError: there is no such precision.
     """
 
     parameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
@@ -28,6 +35,17 @@ class Settings:
     statistics: int | None = None
     until: str | None = None
     progress: bool = False
+    precision: str = "double"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            near = did_you_mean(self.precision, PRECISIONS)
+            raise UsageError(f"precision is double or single, found '{self.precision}'" + (f"; {near}" if near else ""))
+
+    @property
+    def cell_bytes(self) -> int:
+        """The bytes that a cell of a dense matrix takes."""
+        return PRECISIONS[self.precision]
 
 
 def parameter_value(text: str) -> Scalar:

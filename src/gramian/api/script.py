@@ -58,7 +58,7 @@ class Script:
         Raises:
             ScriptError: something went wrong, with its place.
         """
-        Execution(self.program, LocalBackend(), self.settings, self.statistics).run()
+        Execution(self.program, LocalBackend(self.settings.precision), self.settings, self.statistics).run()
 
 
 def read_text(path: str) -> str:

@@ -23,15 +23,15 @@ UPDATE = "leftIndex"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
-def value_bytes(type: Type) -> int | None:
-    """The bytes that a value of the type takes; None if that is not known, as for text, frames and lists."""
+def value_bytes(type: Type, cell: int = CELL) -> int | None:
+    """The bytes that a value of the type takes, `cell` each cell; None if not known, as for text, frames and lists."""
     match type.kind:
         case Kind.MATRIX:
-            return None if type.cells is None else type.cells * CELL + MATRIX_OVERHEAD
+            return None if type.cells is None else type.cells * cell + MATRIX_OVERHEAD
         case Kind.SCALAR:
             return len(type.value) if isinstance(type.value, str) else SCALAR
         case Kind.TUPLE:
-            return total(value_bytes(item) for item in type.items)
+            return total(value_bytes(item, cell) for item in type.items)
         case Kind.MISSING:
             return 0
     return None
@@ -72,20 +72,21 @@ class Peak:
         return self.bytes < NEGLIGIBLE
 
 
-def peak(block: Block) -> Peak:
-    """The peak of a block.
+def peak(block: Block, cell: int = CELL) -> Peak:
+    """The peak of a block, with matrices of `cell` bytes a cell.
 
     The variables that it reads are there from its start, and those that it assigns stay until they are assigned again;
     every other value goes once its last user is done. Variables that only other blocks use are not counted.
     """
-    return Memory(block).run()
+    return Memory(block, cell).run()
 
 
 class Memory:
     """The values that are in memory while a block runs."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, cell: int = CELL) -> None:
         self.block = block
+        self.cell = cell
         self.users: Counter[Node] = Counter()  # what is still to be done with the memory of a node
         self.sizes: dict[Node, int] = {}  # what is in memory now
         self.variables: dict[str, Node] = {}  # whose memory a variable holds
@@ -134,7 +135,7 @@ class Memory:
         return alone and self.users[base] == own and base in self.sizes
 
     def add(self, node: Node) -> None:
-        size = value_bytes(node.type)
+        size = value_bytes(node.type, self.cell)
         self.is_complete = self.is_complete and size is not None
         self.sizes[node] = size or 0
         self.now += size or 0

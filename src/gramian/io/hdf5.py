@@ -43,7 +43,7 @@ def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
 def write_matrix(path: str, matrix: Any, dataset: str | None) -> None:
     with _plain_errors(), _library().File(path, "x") as file:
         try:
-            data = file.create_dataset(dataset or DATASET, matrix.shape, "f8")
+            data = file.create_dataset(dataset or DATASET, matrix.shape, matrix.dtype)
         except ValueError as problem:
             raise OperationError(f"'{dataset}' cannot be the name of a data set: {problem}") from None
         start = 0

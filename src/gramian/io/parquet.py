@@ -64,12 +64,12 @@ def read_frame(plan: ReadPlan) -> Frame:
 
 
 def write_matrix(file: IO[bytes], matrix: Any) -> None:
-    """Columns C1, C2, ... of doubles."""
+    """Columns C1, C2, ... of the matrix's precision."""
     import pyarrow as pa
     from pyarrow import parquet
 
     names = default_names(matrix.shape[1])
-    schema = pa.schema([(name, pa.float64()) for name in names])
+    schema = pa.schema([(name, pa.from_numpy_dtype(matrix.dtype)) for name in names])
     with parquet.ParquetWriter(file, schema) as writer:
         for table in _tables(matrix, names):
             writer.write_table(table)

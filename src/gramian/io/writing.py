@@ -109,7 +109,7 @@ def _write(value: Any, target: str, given: Mapping[str, Any]) -> str | None:
         case ListValue():
             return _write_list(value, target, given)
         case np.ndarray():
-            return _write_matrix(np.asarray(value, np.float64), target, given)
+            return _write_matrix(value, target, given)
         case Frame():
             return _write_frame(value, target, given)
         case _:

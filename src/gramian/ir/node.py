@@ -201,7 +201,7 @@ def rebuild(node: Node, args: tuple[Node, ...], *, lenient: bool = True) -> Node
     """The same operator on other arguments; types follow."""
     if node.op is OUTPUT:
         return output(args[0], node.attrs[0])
-    if node.op is CALL or node.op.has(Trait.EXTERNAL):
+    if not node.op.params or node.op.has(Trait.EXTERNAL):  # calls and pipelines say themselves what they give
         return intern(node.op, args, node.attrs, node.type)
     try:
         return build(node.op, args, node.attrs, lenient=lenient)

@@ -49,6 +49,8 @@ class Trait(Enum):
     """Properties that rewrites and backends rely on."""
 
     CELLWISE = "cellwise"  # each cell of the result depends on the same cell of the arguments
+    ROWWISE = "rowwise"  # each row of the result depends on the same row of the arguments
+    REORDERS = "reorders"  # the cells of the first argument, or some of them, at other places
     COMMUTATIVE = "commutative"
     ASSOCIATIVE = "associative"
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together

@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from gramian.ir.fused import unfused
 from gramian.ir.lines import UPDATES, BlockLines, Line, Lines, Names, Surroundings
+from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node, absent, build, literal, transform, var, walk
 from gramian.ir.op import Effect
 from gramian.ir.program import (
@@ -49,7 +51,11 @@ def plan_text(program: Program, *, types: bool = False) -> str:
 
 
 def plan_lines(program: Program, split: Callable[[Node], bool] = lambda node: False) -> list[Line]:
-    """The lines of the plan. Nodes that `split` picks get a line of their own, wherever that is possible."""
+    """The lines of the plan, with pipelines written as the expressions that they stand for.
+
+    Nodes that `split` picks get a line of their own, wherever that is possible.
+    """
+    program = map_nodes(program, unfused)
     out = Lines(Syntax(_printed_names(program), program.callable), split)
     for function in program.functions.values():
         FunctionLines(out, function).write()

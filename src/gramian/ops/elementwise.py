@@ -42,8 +42,21 @@ def over_cells(what: str, on_matrices: Kernel, on_scalars: Kernel) -> Kernel:
 
 
 def as_cells(test: Kernel) -> Kernel:
-    """The 1 and 0 of a NumPy test."""
-    return lambda *values: test(*values).astype(np.float64)
+    """The 1 and 0 of a NumPy test of a matrix, in its precision."""
+    return lambda x: test(x).astype(x.dtype)
+
+
+def test_over_cells(what: str, test: Kernel, on_scalars: Kernel) -> Kernel:
+    """The kernel of a test of two operands: 1 and 0, in the precision of the matrices."""
+
+    def kernel(a: Any, b: Any) -> Any:
+        if isinstance(a, np.ndarray):
+            if isinstance(b, np.ndarray) and a.shape != b.shape:
+                check_broadcast(what, a, b)
+            return test(a, b).astype(a.dtype)
+        return test(a, b).astype(b.dtype) if isinstance(b, np.ndarray) else on_scalars(a, b)
+
+    return kernel
 
 
 def floor_divide(a: Any, b: Any) -> Any:
@@ -138,11 +151,19 @@ PAIRS = (
 )
 
 
-def _binary(symbol: str, infer: Any, on_matrices: Kernel, on_scalars: Kernel, doc: str, **rest: Any) -> Op:
+def _binary(
+    symbol: str,
+    infer: Any,
+    on_matrices: Kernel,
+    on_scalars: Kernel,
+    doc: str,
+    over: Callable[[str, Kernel, Kernel], Kernel] = over_cells,
+    **rest: Any,
+) -> Op:
     return define(
         f"{symbol}(a: scalar|matrix, b: scalar|matrix)",
         infer,
-        over_cells(f"operator {symbol}", on_matrices, on_scalars),
+        over(f"operator {symbol}", on_matrices, on_scalars),
         doc,
         family="elementwise",
         samples=PAIRS,
@@ -235,9 +256,10 @@ for _symbol, _test, _on_scalars, _doc in (
     _binary(
         _symbol,
         comparison(_symbol),
-        as_cells(_test),
+        _test,
         _on_scalars,
         f"1 or TRUE where {_doc}, else 0 or FALSE",
+        test_over_cells,
         scalar=_comparison_code(_symbol),
         traits=(
             CELLWISE,
@@ -249,9 +271,10 @@ for _symbol, _test, _on_scalars, _doc in (
 _binary(
     "&",
     logical("&"),
-    as_cells(np.logical_and),
+    np.logical_and,
     s.logical_and,
     "both are true; evaluates both sides",
+    test_over_cells,
     sparsity=both,
     scalar=_truth_code("&"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
@@ -259,16 +282,17 @@ _binary(
 _binary(
     "|",
     logical("|"),
-    as_cells(np.logical_or),
+    np.logical_or,
     s.logical_or,
     "one of both is true; evaluates both sides",
+    test_over_cells,
     scalar=_truth_code("|"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
 )
 define(
     "xor(a: scalar|matrix, b: scalar|matrix)",
     logical("xor"),
-    over_cells("xor()", as_cells(np.logical_xor), s.logical_xor),
+    test_over_cells("xor()", np.logical_xor, s.logical_xor),
     "exactly one of both is true",
     family="elementwise",
     scalar=_truth_code("!="),
@@ -417,7 +441,12 @@ def log(x: Any, base: Any = None) -> Any:
     return _log_base(x, base)
 
 
-_log_base = over_cells("log()", lambda x, b: np.log(x) / np.log(b), s.logarithm)
+def _ln(x: Any) -> Any:
+    """A NumPy scalar would make the matrix beside it double."""
+    return np.log(x) if isinstance(x, np.ndarray) else float(np.log(x))
+
+
+_log_base = over_cells("log()", lambda x, b: _ln(x) / _ln(b), s.logarithm)
 
 define(
     "log(x: number|matrix, base: number|matrix = missing)",
@@ -505,7 +534,7 @@ def ifelse(test: Any, yes: Any, no: Any) -> Any:
     for first, second in pairwise(shapes):
         if first.shape != second.shape:
             check_broadcast("ifelse()", first, second)
-    return np.where(np.not_equal(test, 0), yes, no).astype(np.float64, copy=False)
+    return np.where(np.not_equal(test, 0), yes, no).astype(shapes[0].dtype, copy=False)
 
 
 def _ifelse_type(test: Type, yes: Type, no: Type) -> Type:

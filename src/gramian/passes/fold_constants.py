@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+from gramian.ir.mapping import map_nodes
 from gramian.ir.node import CALL, OUTPUT, Node, literal
 from gramian.ir.op import Effect
 from gramian.ir.program import Program
-from gramian.passes.blocks import map_nodes
 from gramian.passes.facts import Facts
 
 LONGEST = 1_000  # characters; longer text stays an expression

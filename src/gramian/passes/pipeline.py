@@ -7,11 +7,13 @@ from collections.abc import Callable
 from gramian.ir.program import Program
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
+from gramian.passes.fuse import fuse
 from gramian.passes.inline_functions import inline_functions
 from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
 from gramian.passes.remove_dead_code import remove_dead_code
 from gramian.passes.simplify import simplify
+from gramian.passes.split_blocks import split_blocks
 
 Pass = Callable[[Program, Facts], Program]
 
@@ -22,6 +24,8 @@ PIPELINE: tuple[Pass, ...] = (
     remove_branches,
     simplify,
     remove_dead_code,
+    split_blocks,
+    fuse,
 )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gramian.errors import Diagnostic, OperationError, ScriptError, SizeError
+from gramian.ir.mapping import Change, carry
 from gramian.ir.node import CALL, Node, call, rebuild, transform, var, walk
 from gramian.ir.origins import guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import (
@@ -27,7 +28,6 @@ from gramian.ir.program import (
     nodes,
 )
 from gramian.ir.types import INT, UNKNOWN, Type, join, results, scalar
-from gramian.passes.blocks import Change, carry
 from gramian.passes.facts import Facts
 
 Types = dict[str, Type]
@@ -46,7 +46,7 @@ def propagate_sizes(program: Program, facts: Facts) -> Program:
     known = {f.name: tuple(o.type for o in f.outputs) for f in program.functions.values()}
     for _ in range(ROUNDS):
         analysis = Analysis(program, known)
-        main, _ = analysis.function(program.main, facts.inputs, certain=True)
+        main, _ = analysis.function(program.main, facts.inputs, certain=facts.certain)
         if analysis.errors:
             raise ScriptError(analysis.errors)
         functions, found = analysis.functions()

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from gramian.ir.mapping import map_item_nodes
 from gramian.ir.node import Node, walk
 from gramian.ir.program import Assign, Block, Item, Program, Region, item_roots, map_functions, map_regions
-from gramian.passes.blocks import map_item_nodes
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold
 from gramian.passes.remove_dead_code import read_variables

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gramian.ir.fused import FUSED, pipeline_of
 from gramian.ir.node import ABSENT, CALL, OUTPUT, Node, literal_value, walk
 from gramian.ir.op import Effect, Op, Trait
 from gramian.ir.program import Assign, Block, Do, Item
@@ -257,7 +258,8 @@ class BlockWriter:
         holders.discard(target)
         self.disown(holders)
         # What comes out of calls, eval() included, may be held by others.
-        new = not root.is_var and root.op is not OUTPUT and root.op.effect is not Effect.ORDERED
+        new = not root.is_var and root.op.effect is not Effect.ORDERED
+        new = new and (root.op is not OUTPUT or root.args[0].op is FUSED)
         owned = not holders and root.type.is_matrix and new
         holders.add(target)
         if target in self.parent.updated:
@@ -334,6 +336,8 @@ class BlockWriter:
             if not all(t.is_scalar for t in node.type.items):
                 self.retain(node)
             return f"f_{node.attrs[0]}({operands})"
+        if node.op is FUSED:
+            return f"{self.pipeline(node)}({', '.join([self.operand(arg) for arg in node.args])})"
         if node.op.name == "exists":
             return f"('v_{node.attrs[0]}' in locals())"
         template = template_of(node)
@@ -380,6 +384,11 @@ class BlockWriter:
         if form == "boolean" and arg.type.value_type is not BOOLEAN:
             return f"truth({text})"
         return text
+
+    def pipeline(self, node: Node) -> str:
+        name = f"fused_{len(self.parent.out.pipelines) + 1}"
+        self.parent.out.pipelines[name] = pipeline_of(node)
+        return name
 
     def kernel(self, op: Op) -> str:
         name = "k_" + "".join(c if c.isalnum() else f"_{_SYMBOLS.get(c, 'x')}_" for c in op.name)

@@ -50,7 +50,7 @@ def made_dense(op: Op, value: Any) -> Any:
     if not is_sparse(value):
         return value
     rows, cols = value.shape
-    needed, there = rows * cols * 8, memory()
+    needed, there = rows * cols * value.dtype.itemsize, memory()
     if needed > there:
         raise OperationError(
             f"{describe_op(op)} needs the sparse {rows}x{cols} matrix cell by cell, which takes "

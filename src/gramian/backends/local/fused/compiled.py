@@ -1,0 +1,98 @@
+"""Compiled functions: from the source of loops to machine code, kept on disk for later processes.
+
+The source goes into a file of its own in the user's cache folder, named by its hash, where Numba finds it and puts the
+machine code beside it. A folder that cannot be written only means that each process compiles for itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LOAD = 0.1  # seconds for a compiled function from disk
+COMPILE = 1.5  # seconds for one that is compiled
+HEAD = """\
+import math
+import numpy as np
+from numba import njit
+from gramian.backends.local.fused.cells import *
+
+
+@njit({signature!r}, nogil=True, error_model="numpy", cache={cached})
+"""
+_lock = threading.Lock()  # Numba's compiler is not made for several threads
+
+
+@cache
+def folder() -> Path | None:
+    """Where compiled functions are kept: $GRAMIAN_CACHE, or the user's cache folder; None if it cannot be written."""
+    given = os.environ.get("GRAMIAN_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gramian"
+    )
+    # Code that was compiled with other functions of cells must not be found again.
+    version = hashlib.sha256(Path(__file__).with_name("cells.py").read_bytes()).hexdigest()[:8]
+    path = Path(given) / f"loops-{version}-py{sys.version_info[0]}{sys.version_info[1]}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path if os.access(path, os.W_OK) else None
+
+
+def name_of(source: str, signature: str) -> str:
+    return "k" + hashlib.sha256(f"{signature}\n{source}".encode()).hexdigest()[:24]
+
+
+def price(source: str, signature: str) -> float:
+    """Seconds until the compiled function is there."""
+    name, place = name_of(source, signature), folder()
+    if name in _functions:
+        return 0.0
+    on_disk = place is not None and any((place / "__pycache__").glob(f"{name}.*.nbc"))
+    return LOAD if on_disk else COMPILE
+
+
+_functions: dict[str, Callable[..., Any]] = {}
+
+
+def function(source: str, signature: str) -> Callable[..., Any]:
+    """The compiled function `kernel` of a source, for arguments of the types in a Numba signature."""
+    name = name_of(source, signature)
+    with _lock:
+        if name not in _functions:
+            _functions[name] = _compile(name, source, signature)
+        return _functions[name]
+
+
+def _compile(name: str, source: str, signature: str) -> Callable[..., Any]:
+    place = folder()
+    text = HEAD.format(signature=signature, cached=place is not None) + source
+    if place is None:
+        namespace: dict[str, Any] = {}
+        exec(compile(text, f"<{name}>", "exec"), namespace)
+        return namespace["kernel"]  # type: ignore[no-any-return]
+    file = place / f"{name}.py"
+    if not file.exists():
+        _write(file, text)
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Numba looks the module up by its name
+    spec.loader.exec_module(module)
+    return module.kernel  # type: ignore[no-any-return]
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, also if several processes write it at once."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False, encoding="utf-8") as out:
+        out.write(text)
+    os.replace(out.name, file)

@@ -1,0 +1,305 @@
+"""Running a pipeline over dense matrices: chunk by chunk on all cores, and inside of a chunk step by step.
+
+A step is either one operator by its own kernel, on panels that stay in the cache, or a compiled loop for several. Chunks do
+not depend on the number of cores, and their partial results are combined in their order, so that neither do results.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gramian.backends.local.fused.loops import Loops, Writer, can_loop, narrow_side, wide_side, width
+from gramian.backends.local.fused.templates import TOTAL_EXTREMES
+from gramian.backends.local.threads import in_parallel
+from gramian.ir.fused import Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
+from gramian.ir.node import Node, literal_value, walk
+from gramian.ir.op import Op
+from gramian.runtime.backend import Kernel
+
+Array = Any
+Values = dict[Node, Any]
+CHUNK = 1 << 19  # cells of the widest operand in a chunk: small enough for all cores to be busy to the end
+PANEL = 1 << 15  # cells of a panel that operators work on one after the other: it stays in the second-level cache
+TILE = 1 << 12  # cells of a tile in compiled loops, in the first-level cache
+LARGEST_PARTIALS = 1 << 23  # cells of the partial results of all chunks together
+
+
+class Step:
+    """Part of the work on a panel: reads and writes `values`, and adds to `partials`."""
+
+    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class OperatorStep(Step):
+    """One operator, by its own kernel."""
+
+    node: Node
+    kernel: Kernel
+
+    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+        node = self.node
+        if role_of(node) is Role.CROSS:
+            a, b = (values[arg] for arg in inputs_of(node))
+            found = a.T @ b
+        else:
+            found = self.kernel(*(_operand(arg, values, wholes) for arg in node.args))
+        if is_partial(node):
+            partials[node] = found if node not in partials else merged(node, [partials[node], found], self.kernel)
+        elif node in values:
+            values[node][...] = found
+        else:
+            values[node] = found
+
+
+def _operand(node: Node, values: Values, wholes: Values) -> Any:
+    if node in values:
+        return values[node]
+    if node.is_literal:
+        return literal_value(node)
+    return wholes.get(node)
+
+
+@dataclass
+class LoopStep(Step):
+    """Several operators in one compiled function."""
+
+    loops: Loops
+    function: Callable[..., Any]
+
+    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+        loops = self.loops
+        panels = [as_vector(values[n]) if width(n) == 1 else values[n] for n in loops.panels]
+        for node in loops.outs:
+            if node not in values:
+                values[node] = np.empty((rows, width(node)))
+        outs = [as_vector(values[n]) if width(n) == 1 else values[n] for n in loops.outs]
+        for node in loops.partials:
+            if node not in partials:
+                partials[node] = empty_partial(node)
+        tile = max(1, min(rows, TILE // max(1, sum(loops.widths) // 2)))
+        self.function(
+            rows,
+            tile,
+            *panels,
+            *(wholes[n] for n in loops.wholes),
+            *outs,
+            *(partials[n] for n in loops.partials),
+            *(wholes[n] for n in loops.scalars),
+        )
+
+
+def as_vector(array: Array) -> Array:
+    return array.reshape(-1)
+
+
+def is_partial(node: Node) -> bool:
+    role = role_of(node)
+    return role is not None and is_sink(role)
+
+
+# -- partial results ---------------------------------------------------------------------------------------------------
+
+
+def empty_partial(node: Node) -> Array:
+    """What a compiled loop adds the cells of its rows to."""
+    if role_of(node) is Role.CROSS:
+        wide, narrow = width(wide_side(node)), width(narrow_side(node))
+        return np.zeros(wide if narrow == 1 else (narrow, wide))
+    start = TOTAL_EXTREMES.get(node.op.name, ("0.0", "", ""))[0]
+    value = {"INFINITY": math.inf, "-INFINITY": -math.inf}.get(start, 0.0)
+    return np.full(width(node) if node.type.is_matrix else 1, value)
+
+
+def result_of_partial(node: Node, partial: Array) -> Array:
+    """The matrix, or number, that a partial result of compiled loops stands for."""
+    if node.type.is_scalar:
+        return float(partial[0])
+    if role_of(node) is Role.CROSS:
+        rows, cols = node.type.rows, node.type.cols
+        a, _ = inputs_of(node)
+        if partial.ndim == 2 and wide_side(node) is a:
+            return partial.T
+        return partial.reshape(rows, cols)
+    return partial.reshape(1, -1)
+
+
+def merged(node: Node, parts: Sequence[Any], kernel: Kernel) -> Any:
+    """One result of the results of several parts of the rows."""
+    if len(parts) == 1:
+        return parts[0]
+    if role_of(node) is Role.CROSS:
+        return np.sum(np.stack(parts), axis=0)
+    rows = [np.array([[part]]) if node.type.is_scalar else part for part in parts]
+    return kernel(np.concatenate(rows))
+
+
+# -- the whole pass ----------------------------------------------------------------------------------------------------
+
+
+class Pass:
+    """A pipeline, ready to run over dense matrices; with `compiled`, by compiled loops wherever there are some.
+
+    `kernels` gives the kernels of single operators.
+    """
+
+    def __init__(self, pipeline: Pipeline, kernels: Callable[[Op], Kernel], *, compiled: bool) -> None:
+        self.pipeline = pipeline
+        self.kernels = kernels
+        self.nodes = pipeline.nodes
+        self.params = [n for n in walk(pipeline.roots) if n.is_var]
+        self.panels = {a for n in self.nodes for a in panel_operands(n, role_of(n) or Role.CELLS) if a.is_var}
+        self.widest = max(width(n) for n in (*self.panels, *(n for n in self.nodes if not is_partial(n))))
+        self.segments = segments(self.nodes, compiled=compiled)
+        self.is_one_loop = len(self.segments) == 1 and compiled and can_loop(self.nodes[0])
+        self.compiled = compiled
+        self._steps: dict[tuple[str, ...], list[Step]] = {}
+
+    @cached_property
+    def loops(self) -> list[Loops | None]:
+        """The compiled loops of each segment; None for operators that have none."""
+        return [self._loops(segment) for segment in self.segments]
+
+    def is_ready(self, operands: Sequence[Any]) -> bool:
+        return tuple(self.types(operands).values()) in self._steps
+
+    def functions(self, operands: Sequence[Any]) -> list[tuple[str, str]]:
+        """Source and signature of the compiled functions that these operands need."""
+        types = self.types(operands)
+        return [(loops.source, signature(loops, types)) for loops in self.loops if loops is not None]
+
+    def types(self, operands: Sequence[Any]) -> dict[Node, str]:
+        """The element types of the panels that come and go."""
+        types = {n: str(operands[int(n.name[1:])].dtype) for n in self.params if n in self.panels}
+        outs = (n for n in self.pipeline.roots if not is_partial(n) and n not in types)
+        return types | dict.fromkeys(outs, str(np.result_type(*types.values())))
+
+    def _loops(self, segment: list[Node]) -> Loops | None:
+        if not self.compiled or not can_loop(segment[0]):
+            return None
+        kept = set(self.pipeline.roots) | {a for n in self.nodes if n not in segment for a in inputs_of(n)}
+        return Writer(segment, [n for n in segment if n in kept]).write()
+
+    def steps(self, types: Mapping[Node, str]) -> list[Step]:
+        """The steps for panels of the given element types."""
+        key = tuple(types.values())
+        if key not in self._steps:
+            parts = zip(self.segments, self.loops, strict=True)
+            self._steps[key] = [step for segment, loops in parts for step in self._make(segment, loops, types)]
+        return self._steps[key]
+
+    def _make(self, segment: list[Node], loops: Loops | None, types: Mapping[Node, str]) -> list[Step]:
+        if loops is None:
+            return [OperatorStep(node, self.kernels(node.op)) for node in segment]
+        from gramian.backends.local.fused.compiled import function
+
+        return [LoopStep(loops, function(loops.source, signature(loops, types)))]
+
+    def run(self, operands: Sequence[Any]) -> Any:
+        given = {node: operands[int(node.name[1:])] for node in self.params}
+        types = self.types(operands)
+        dtype = np.result_type(*types.values())
+        outs = [n for n in self.pipeline.roots if not is_partial(n)]
+        steps = self.steps(types)
+        wholes = self._wholes(given, steps)
+        rows = self.pipeline.rows
+        results: Values = {n: np.empty((rows, width(n)), dtype) for n in outs if not n.is_var}
+
+        def work(chunk: tuple[int, int]) -> Values:
+            return self._chunk(steps, given, results, wholes, *chunk)
+
+        parts = in_parallel(work, self._chunks(rows))
+        for node in self.pipeline.roots:
+            if is_partial(node):
+                whole = merged(node, [part[node] for part in parts], self.kernels(node.op))
+                results[node] = whole if node.type.is_scalar else np.ascontiguousarray(whole, dtype)
+        found = tuple(results[root] for root in self.pipeline.roots)
+        return found if len(found) > 1 else found[0]
+
+    def _chunks(self, rows: int) -> list[tuple[int, int]]:
+        """Where the chunks begin and end."""
+        size = max(1, CHUNK // self.widest)
+        partial = sum(n.type.cells or 1 for n in self.nodes if is_partial(n))
+        size = max(size, -(-rows * partial // LARGEST_PARTIALS))
+        return [(first, min(rows, first + size)) for first in range(0, rows, size)]
+
+    def _wholes(self, given: Values, steps: Sequence[Step]) -> Values:
+        """The operands that every panel needs, as the steps take them."""
+        wholes: Values = {n: v for n, v in given.items() if n not in self.panels or not self.compiled}
+        for step in steps:
+            if isinstance(step, LoopStep):
+                wholes |= {n: _as_number(given[n]) for n in step.loops.scalars}
+                wholes |= {n: _as_whole(n, given[n]) for n in step.loops.wholes}
+        return wholes
+
+    def _chunk(
+        self, steps: list[Step], given: Values, results: Values, wholes: Values, start: int, stop: int
+    ) -> Values:
+        partials: Values = {}
+        size = stop - start if self.is_one_loop else max(1, PANEL // self.widest)
+        for first in range(start, stop, size):
+            last = min(stop, first + size)
+            values = {n: _panel(given[n], first, last) for n in self.panels}
+            values |= {n: v[first:last] for n, v in results.items()}
+            for step in steps:
+                step.run(values, partials, wholes, last - first)
+        if not self.compiled:
+            return partials
+        looped = {n for step in steps if isinstance(step, LoopStep) for n in step.loops.partials}
+        return {n: result_of_partial(n, p) if n in looped else p for n, p in partials.items()}
+
+
+def _panel(matrix: Array, first: int, last: int) -> Array:
+    part = matrix[first:last]
+    return part if part.flags.c_contiguous else np.ascontiguousarray(part)
+
+
+def _as_number(value: Any) -> float:
+    return float(value[0, 0] if isinstance(value, np.ndarray) else value)
+
+
+def _as_whole(node: Node, value: Array) -> Array:
+    """A row or column as a vector, the right side of a product transposed."""
+    if 1 in value.shape:
+        return np.ascontiguousarray(value).reshape(-1) if value.shape[1] == 1 or value.shape[0] == 1 else value
+    return np.ascontiguousarray(value.T)
+
+
+def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
+    """The nodes in groups, each of which is one compiled loop, or operators that are not."""
+    if not compiled:
+        return [list(nodes)]
+    level: dict[Node, int] = {}
+    for node in nodes:
+        looped = can_loop(node)
+        # Even levels are loops, odd ones are not; operands come first.
+        least = max(
+            (level[a] + (a in level and can_loop(a) != looped) for a in inputs_of(node) if a in level), default=0
+        )
+        level[node] = least if least % 2 == (not looped) else least + 1
+    return [[n for n in nodes if level[n] == at] for at in sorted(set(level.values()))]
+
+
+def signature(loops: Loops, types: Mapping[Node, str]) -> str:
+    """The Numba signature of the function of some loops, for panels of the given element types."""
+
+    def of_panel(node: Node) -> str:
+        return f"{types.get(node, 'float64')}[{'::1' if width(node) == 1 else ':,::1'}]"
+
+    def of_whole(node: Node) -> str:
+        is_vector = 1 in (node.type.rows, node.type.cols)
+        return f"{types.get(node, 'float64')}[{'::1' if is_vector else ':,::1'}]"
+
+    def of_partial(node: Node) -> str:
+        return f"float64[{'::1' if empty_partial(node).ndim == 1 else ':,::1'}]"
+
+    parts = ["int64", "int64", *map(of_panel, loops.panels), *map(of_whole, loops.wholes)]
+    parts += [*map(of_panel, loops.outs), *map(of_partial, loops.partials), *("float64" for _ in loops.scalars)]
+    return f"void({', '.join(parts)})"
