@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TextIO
 from gramian.api.script import Script
 from gramian.cost.memory import CELL, bytes_text, is_view, peak, total, value_bytes
 from gramian.ir.lines import Line
-from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node
 from gramian.ir.program import Program
 from gramian.ir.text import plan_lines, type_text
