@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, TextIO
 from gramian.api.script import Script
 from gramian.cost.memory import CELL, bytes_text, is_view, peak, total, value_bytes
 from gramian.ir.lines import Line
-from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node
 from gramian.ir.program import Program
 from gramian.ir.text import plan_lines, type_text
 from gramian.passes.pipeline import PIPELINE
-from gramian.passes.simplify import simplify
+from gramian.passes.simplify import simplify, simplify_with
 from gramian.rewrite.driver import Driver
-from gramian.rewrite.rules import all_rules
+from gramian.rewrite.rules import rule_index
 from gramian.settings import Settings
 from gramian.source import Source, Span
 
@@ -68,8 +67,8 @@ def explain_source(source: Source, settings: Settings, after: str | None = None,
 
 def fired_rules(program: Program) -> Counter[str]:
     """The rules that `simplify` applies to a program, and how often."""
-    driver = Driver(all_rules())
-    map_nodes(program, driver.simplify)
+    driver = Driver(rule_index())
+    simplify_with(program, driver)
     return driver.fired
 
 

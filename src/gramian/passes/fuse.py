@@ -211,7 +211,7 @@ class Groups:
         self._delay()
 
     def _role(self, node: Node) -> Role | None:
-        return role_of(node) if self.cells.get(node) in LIMITED else candidate_role(node)
+        return role_of(node) if node in self.cells else candidate_role(node)
 
     def found(self) -> list[Group]:
         leader = {node: node for node in self.roles}
