@@ -511,7 +511,7 @@ def test_few_iterations_of_unknown_length_start_at_once(monkeypatch: pytest.Monk
     assert ways_taken(monkeypatch, head + "parfor (i in 1:4) { k = 0; while (k < n) k = k + 1; R[i, 1] = k }") == [
         Way.PROCESSES
     ]
-    large = head + "X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(X %*% X * i) }"
+    large = head + 'X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(removeEmpty(target=X * i, margin="rows")) }'
     assert ways_taken(monkeypatch, large) == [Way.THREADS]
 
 
