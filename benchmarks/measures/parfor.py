@@ -32,7 +32,7 @@ start = time()
 parfor (i in 1:40, par=%d) {
   C = X[i, ]
   k = 0
-  while (k < 5000) {
+  while (k < 10000) {
     C = C + (X[k %%%% 200 + 1, ] - C) / (k + 2)
     k = k + 1
   }

@@ -477,6 +477,8 @@ def test_the_way_depends_on_what_it_costs() -> None:
     assert outlook(1.0).best() is Way.THREADS
     assert outlook(1.0, speedup=1.0).best() is Way.PROCESSES
     assert outlook(1.0, speedup=1.0, can_fork=False).best() is Way.SEQUENTIAL
+    assert outlook(1.0, speedup=loops.INTERPRETED).best() is Way.PROCESSES
+    assert outlook(1.0, speedup=loops.INTERPRETED, can_fork=False).best() is Way.THREADS
     assert outlook(0.01, speedup=1.0).best() is Way.SEQUENTIAL
     assert outlook(1.0, speedup=1.0, sent=10**10).best() is Way.SEQUENTIAL
     assert outlook(1.0, speedup=1.0, shared=10**10).best() is Way.SEQUENTIAL
@@ -511,7 +513,9 @@ def test_few_iterations_of_unknown_length_start_at_once(monkeypatch: pytest.Monk
     assert ways_taken(monkeypatch, head + "parfor (i in 1:4) { k = 0; while (k < n) k = k + 1; R[i, 1] = k }") == [
         Way.PROCESSES
     ]
-    large = head + 'X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(removeEmpty(target=X * i, margin="rows")) }'
+    large = (
+        head + 'X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(removeEmpty(target=X * i, margin="rows")) }'
+    )
     assert ways_taken(monkeypatch, large) == [Way.THREADS]
 
 

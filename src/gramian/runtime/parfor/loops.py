@@ -28,6 +28,7 @@ from gramian.runtime.statistics import Statistics
 
 FEW = 16  # iterations for each worker; of fewer, none can be run only to see how long it takes
 
+INTERPRETED = 1.3  # times that threads are probably faster for a body with loops inside, until that is known
 INSTEAD = {Way.PROCESSES: Way.THREADS, Way.THREADS: Way.SEQUENTIAL}  # where there is no room for more workers
 
 Explain = Callable[[Exception], GramianError]
@@ -168,7 +169,8 @@ class Run:
         chunks = len(chunks_of(len(self.task.over)))
         workers = min(self.workers, chunks)
         written = sum(sizes.values()) - sums
-        return Outlook(seconds, workers, self.loop.pace.speedup, can_fork(), written, sums * chunks)
+        speedup = self.loop.pace.speedup or (INTERPRETED if self.loop.loops_inside else None)
+        return Outlook(seconds, workers, speedup, can_fork(), written, sums * chunks)
 
     # -- the ways ---------------------------------------------------------------------------------------------------
 
