@@ -211,6 +211,16 @@ def test_chunks_that_fit_and_rows_that_are_few(rows: int) -> None:
             np.testing.assert_allclose(b, a, rtol=1e-13)
 
 
+def test_numbers_have_the_precision_of_matrices() -> None:
+    x = np.array([[0.1, 0.2, 0.3]] * 20, np.float32)
+    p, n = parameter(0, matrix(20, 3)), parameter(1, scalar(DOUBLE))
+    whole = Pipeline((build("==", [p, n]), build("<", [p, literal(0.3)])), 20)
+    for way in (False, True):
+        found, smaller = Pass(whole, KERNELS, compiled=way).run((x, 0.2))
+        np.testing.assert_array_equal(found, x == np.float32(0.2))
+        np.testing.assert_array_equal(smaller, x < np.float32(0.3))
+
+
 def test_results_are_new_each_time() -> None:
     for way in (False, True):
         run = Pass(pipeline(), KERNELS, compiled=way).run
@@ -345,17 +355,18 @@ def test_what_does_not_compile_says_so(place: Path) -> None:
 
 TWO = """
 import sys
+import numpy as np
 from gramian.backends.local.fused import compiled
-sys.path.insert(0, sys.argv[1])
-from test_fused_kernel import SIGNATURE, SOURCE, works
 for number in range(2):
-    assert works(compiled.function(SOURCE.format(number=number), SIGNATURE), number)
+    x, out = np.arange(5.0), np.empty(5)
+    compiled.function(sys.argv[1].format(number=number), sys.argv[2])(5, 2, x, out, 2.0)
+    assert (out == x * 2 + number).all()
 print("well")
 """
 
 
 def test_two_processes_compile_at_once(place: Path) -> None:
-    command = [sys.executable, "-c", TWO, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", TWO, SOURCE, SIGNATURE]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) for _ in range(2)]
     assert [process.communicate()[0] for process in running] == ["well\n"] * 2
     assert len(list(place.glob("*.py"))) == 2

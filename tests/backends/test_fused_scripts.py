@@ -161,7 +161,8 @@ def test_script(name: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.M
     y = (x[:, :1] + noise.normal(size=(7001, 1)) > 0).astype(float)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
-    script = f'X = read("{tmp_path}/x.npy")\ny = read("{tmp_path}/y.npy")\n{text}\nwrite(R, "{tmp_path}/r.npy", format="npy")\n'
+    read = f'X = read("{tmp_path}/x.npy")\ny = read("{tmp_path}/y.npy")\n'
+    script = f'{read}{text}\nwrite(R, "{tmp_path}/r.npy", format="npy")\n'
     monkeypatch.setattr(PipelineKernel, "repays_compiling", lambda self, operands: compiled)
     program = Script.compile(Source(name, script), Settings())
     functions = program.program.all_functions

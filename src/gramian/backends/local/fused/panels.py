@@ -89,7 +89,8 @@ class LoopStep(Step):
     def prepared(self, given: Values) -> tuple[list[Array], list[float]]:
         loops = self.loops
         numbers = (literal_value(n) if n.is_literal else given[n] for n in loops.scalars)
-        return [_as_whole(given[n]) for n in loops.wholes], [_as_number(n) for n in numbers]
+        # A number beside a matrix has its precision, as NumPy has it: cells equal to 0.1 are found in float32, too.
+        return [_as_whole(given[n]) for n in loops.wholes], [float(self.dtype.type(_as_number(n))) for n in numbers]
 
     def run(self, values: Values, partials: Values, whole: tuple[list[Array], list[float]], rows: int) -> None:
         loops = self.loops
