@@ -20,7 +20,7 @@ from gramian.backends.local.fused.panels import Pass
 from gramian.ir.fused import Pipeline
 from gramian.runtime.backend import Backend, kernel_of, one_by_one
 
-LOAD_COMPILER = 0.6  # seconds: importing Numba
+LOAD_COMPILER = 0.5  # seconds: importing Numba, and its first function
 CELL = 1.0e-9  # seconds for an operator on one cell, with NumPy
 
 
