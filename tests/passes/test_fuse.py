@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from textwrap import dedent
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,9 +17,11 @@ import pytest
 from graphs import Dice, Graph, Grower, Thrown
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
+from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
 from gramian.backends.local.fused import panels
 from gramian.backends.local.fused.panels import Pass
+from gramian.errors import ScriptError
 from gramian.ir.fused import FUSED, Pipeline, expand, pipeline_of, unfused
 from gramian.ir.node import (
     ABSENT,
@@ -40,6 +43,7 @@ from gramian.passes import fuse as module
 from gramian.passes.facts import Facts
 from gramian.passes.fuse import Groups, fuse, fused_graph, is_worthwhile
 from gramian.runtime.backend import kernel_of, one_by_one
+from gramian.settings import Settings
 from gramian.source import Source, Span
 
 PLACE = Span(Source("graph", ""), 0, 0)
@@ -314,3 +318,54 @@ def test_small_matrices_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "SMALLEST_ALONE", 67 * 8 + 1)
     assert pipelines(fused([op("exp", MOVED)]))
     assert not pipelines(fused([op("exp", A)]))
+
+
+# -- scripts -----------------------------------------------------------------------------------------------------------
+
+
+def outcome(text: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What a script prints, and the place and text of its error."""
+    with pytest.raises(ScriptError) as raised:
+        Script.compile(Source("script", dedent(text).lstrip()), Settings(seed=1)).run()
+    (found,) = raised.value.diagnostics
+    assert found.span is not None
+    return capsys.readouterr().out, f"{found.span.line}: {found.span.text}"
+
+
+def test_errors_come_at_their_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """What may fail is neither left to a later statement nor part of a pipeline."""
+    text = """
+        X = rand(rows=100, cols=5, seed=1)
+        X[60, 3] = 7
+        Y = qnorm(target=X) + 1
+        print("not this")
+        print(sum(Y) + sum(Y * Y))
+    """
+    assert outcome(text, capsys) == ("", "3: qnorm(target=X)")
+
+
+def test_numbers_that_may_be_text(capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+        X = rand(rows=100, cols=5, seed=1)
+        s = as.scalar(list("a")[1])
+        Y = X * s
+        print("not this")
+        print(sum(Y) + sum(Y * Y))
+    """
+    assert outcome(text, capsys)[0] == ""
+
+
+def test_variables_that_only_pipelines_need_are_not_kept() -> None:
+    text = """
+        X = rand(rows=100, cols=5, seed=1)
+        C = X[1:3, ]
+        n = nrow(C) / 2
+        D = (-2 * (X %*% t(C)) + t(rowSums(C ^ 2))) * (n + 1)
+        P = D <= rowMins(D)
+        Z = X - colMeans(X)
+        print(sum(P) + sum(Z * Z))
+    """
+    compiled = Script.compile(Source("script", dedent(text)), Settings()).program
+    (block,) = compiled.main.body
+    assert isinstance(block, Block)
+    assert {s.target for s in block.statements if isinstance(s, Assign)} <= {"X", "C", "n"}

@@ -40,11 +40,16 @@ COMBINED: Mapping[str, str] = {
 }
 PRODUCT = "%*%"
 EXTREMES = ("min", "max")
+FALLIBLE = (
+    "distribution",
+)  # families whose operators refuse some cells: the error belongs to their place in the script
 
 
 def role_of(node: Node) -> Role | None:
     """What the node would do in a pipeline over the rows of its operands; None if it cannot be in one."""
     name = node.op.name
+    if node.op.family in FALLIBLE:
+        return None
     if name in EXTREMES and len(node.args) > 1:
         return Role.CELLS if node.type.is_matrix else None
     if name in COMBINED and node.args[0].type.is_matrix:

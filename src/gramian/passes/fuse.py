@@ -9,10 +9,11 @@ run in at the earliest, and only those of the same pass and the same number of r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from gramian.ir.fused import (
+    FALLIBLE,
     Role,
     fuse_nodes,
     inputs_of,
@@ -25,6 +26,7 @@ from gramian.ir.fused import (
 from gramian.ir.liveness import live_after
 from gramian.ir.mapping import carry
 from gramian.ir.node import ABSENT, Node, build, literal, rebuild, walk
+from gramian.ir.op import Trait
 from gramian.ir.program import (
     Assign,
     Block,
@@ -41,7 +43,7 @@ from gramian.ir.program import (
     map_regions,
 )
 from gramian.ir.sparse import worth
-from gramian.ir.types import Type
+from gramian.ir.types import DOUBLE, INT, NUMBER, Type
 from gramian.passes.facts import Facts
 
 SMALLEST = 1 << 16  # cells of the largest panel operand; below, single operators are as fast
@@ -49,6 +51,8 @@ SMALLEST_ALONE = 1 << 18  # the same for a single operator, where the only gain 
 FEWEST_ROWS = 64
 LARGEST_WHOLE = 1 << 17  # cells of an operand that every panel needs: it must stay in the cache
 LARGEST_PARTIAL = 1 << 20  # cells of a partial result, of which there are several
+CERTAIN = ("%*%", "t", "min", "max")  # operators that cannot fail, beside cell-by-cell ones and aggregates
+NUMERIC = (INT, DOUBLE, NUMBER)
 BLAS = 8  # columns of a product from which the library's own multiplication is best
 
 
@@ -93,14 +97,41 @@ def without_dead_assignments(block: Block, live: frozenset[str]) -> Block:
     """
     kept: list[Statement] = []
     assigned: set[str] = set()
-    for statement in reversed(block.statements):
+    for at, statement in reversed(list(enumerate(block.statements))):
         if isinstance(statement, Assign):
             dead = statement.target in assigned or statement.target not in live
             assigned.add(statement.target)
             if dead and candidate_role(statement.value) is not None:
-                continue
+                before = {s.value for s in block.statements[:at]}
+                if all(map(cannot_fail, _beyond(before, statement.value))):
+                    continue
         kept.append(statement)
     return block if len(kept) == len(block.statements) else replace(block, statements=tuple(reversed(kept)))
+
+
+def _beyond(known: Set[Node], root: Node) -> Iterator[Node]:
+    """The nodes below a root, itself included, as far as they are not known already."""
+    stack, seen = [root], {root}
+    while stack:
+        node = stack.pop()
+        if node not in known:
+            yield node
+            stack += [a for a in node.args if a not in seen]
+            seen.update(node.args)
+
+
+def cannot_fail(node: Node) -> bool:
+    """Is it certain that the operator has a result? Sizes that are known do fit."""
+    if not node.args:
+        return True
+    for arg in node.args:
+        if not (arg.op is ABSENT or arg.is_literal or arg.type.cells is not None or arg.type.value_type in NUMERIC):
+            return False
+    if node.type.is_scalar and node.op.has(Trait.OVERFLOWS) and node.type.value_type is not DOUBLE:
+        return False
+    if node.op.family in FALLIBLE or (node.type.is_scalar and node.op.name in ("%%", "%/%")):
+        return False
+    return node.op.name in CERTAIN or node.op.has(Trait.CELLWISE) or node.op.has(Trait.AGGREGATE)
 
 
 def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:
