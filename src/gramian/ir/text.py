@@ -50,12 +50,15 @@ def plan_text(program: Program, *, types: bool = False) -> str:
     return "".join(text + "\n" for text in lines)
 
 
-def plan_lines(program: Program, split: Callable[[Node], bool] = lambda node: False) -> list[Line]:
-    """The lines of the plan, with pipelines written as the expressions that they stand for.
+def plan_lines(
+    program: Program, split: Callable[[Node], bool] = lambda node: False, *, pipelines: bool = False
+) -> list[Line]:
+    """The lines of the plan, with pipelines written as the expressions that they stand for, unless these are asked for.
 
     Nodes that `split` picks get a line of their own, wherever that is possible.
     """
-    program = map_nodes(program, unfused)
+    if not pipelines:
+        program = map_nodes(program, unfused)
     out = Lines(Syntax(_printed_names(program), program.callable), split)
     for function in program.functions.values():
         FunctionLines(out, function).write()
@@ -155,13 +158,13 @@ class FunctionLines:
                 case If():
                     self.branch(item, "")
                 case While():
-                    self.inside(f"while ({self.test(item.test)}) {{", "while", item.span, item.body)
+                    self.inside(f"while ({self.test(item.test)}) {{", "while", item.span, item.body, item.test)
                     self.out.add("}", "end")
                 case For():
                     self.loop(item)
 
-    def inside(self, head: str, role: str, span: Span | None, region: Region) -> None:
-        self.out.add(head, role, span)
+    def inside(self, head: str, role: str, span: Span | None, region: Region, test: Node | None = None) -> None:
+        self.out.add(head, role, span, (), test)
         self.out.depth += 1
         self.region(region)
         self.out.depth -= 1
@@ -170,7 +173,7 @@ class FunctionLines:
         return self.syntax.inline(node).text
 
     def branch(self, item: If, before: str) -> None:
-        self.inside(f"{before}if ({self.test(item.test)}) {{", "if", item.span, item.then)
+        self.inside(f"{before}if ({self.test(item.test)}) {{", "if", item.span, item.then, item.test)
         match item.orelse:
             case ():
                 self.out.add("}", "end")
@@ -184,12 +187,13 @@ class FunctionLines:
         bounds = [self.syntax.inline(bound) for bound in item.bounds]
         over = range_text(*bounds) if item.step is None else f"seq({', '.join(b.text for b in bounds)})"
         if item.parallel is None:
-            self.inside(f"for ({item.variable} in {over}) {{", "for", item.span, item.body)
+            self.inside(f"for ({item.variable} in {over}) {{", "for", item.span, item.body, item.stop)
         else:
             # The check was made when the script was compiled; it may not understand the plan.
             workers = "" if item.parallel.workers is None else f", par={item.parallel.workers}"
             self.parfors.append(item.parallel)
-            self.inside(f"parfor ({item.variable} in {over}, check=0{workers}) {{", "for", item.span, item.body)
+            head = f"parfor ({item.variable} in {over}, check=0{workers}) {{"
+            self.inside(head, "for", item.span, item.body, item.stop)
             self.parfors.pop()
         self.out.add("}", "end")
 

@@ -13,13 +13,17 @@ MOST = 100  # rewrites of one node; more means that rules undo one another
 
 
 class Driver:
-    """Holds the rules by the operator at their top. `fired` counts how often each was applied."""
+    """Holds the rules by the operator at their top.
+
+    `fired` counts how often each was applied, `made` says which ones made a node.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.by_operator: dict[str, list[Rule]] = {}
         for rule in rules:
             self.by_operator.setdefault(rule.before.op.name, []).append(rule)
         self.fired: Counter[str] = Counter()
+        self.made: dict[Node, tuple[Rule, ...]] = {}
         self._done: dict[Node, Node] = {}
 
     def simplify(self, node: Node) -> Node:
@@ -40,6 +44,7 @@ class Driver:
             made = apply(rule, node)
             if made is not None:
                 self.fired[rule.text] += 1
+                self.made[made] = (*self.made.get(node, ()), rule)
                 return made
         return None
 
@@ -48,4 +53,7 @@ class Driver:
         if node in self._done:
             return node
         args = tuple(self.simplify(self._below(arg)) for arg in node.args)
-        return node if args == node.args else rebuild(node, args)
+        below = node if args == node.args else rebuild(node, args)
+        if node in self.made:
+            self.made.setdefault(below, self.made[node])
+        return below

@@ -30,7 +30,7 @@ from gramian.runtime.failure import script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
 from gramian.runtime.paramserv import paramserv
 from gramian.runtime.progress import Progress
-from gramian.runtime.statistics import Statistics
+from gramian.runtime.statistics import PIPELINE, Statistics, untimed
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -93,13 +93,11 @@ class Execution:
         return Execution(run_passes(program, Facts()), self.backend, self.settings, self.statistics).functions()[name]
 
     def _namespace(self, backend: Backend) -> dict[str, Any]:
-        kernels: dict[str, Callable[..., Any]] = {}
-        for name, op in self.generated.kernels.items():
-            kernel = kernel_of(op, backend)
-            kernels[name] = self.statistics.timed(op.name, kernel) if self.statistics else kernel
+        statistics = self.statistics
+        timed = untimed if statistics is None else statistics.unit(self.generated, self.filename).timed
+        kernels = {name: timed(op.name, kernel_of(op, backend)) for name, op in self.generated.kernels.items()}
         for name, pipeline in self.generated.pipelines.items():
-            kernel = pipeline_kernel(pipeline, backend)
-            kernels[name] = self.statistics.timed("fused", kernel) if self.statistics else kernel
+            kernels[name] = timed(PIPELINE, pipeline_kernel(pipeline, backend))
         functions = {name: value for name, value in vars(scalar).items() if callable(value)}
         return {
             **functions,
@@ -110,7 +108,7 @@ class Execution:
             "expect": expect,
             "loop_range": loop_range,
             "ndarray": np.ndarray,
-            "store": store,
+            "store": timed("leftIndex", store),
             "writable": writable,
             "out_of_range": out_of_range,
         }

@@ -1,33 +1,167 @@
-"""What a run spent its time on, operator by operator."""
+"""What a run spent its time on: operator by operator, and for each operator place by place.
+
+A timed kernel looks at the generated code that called it: which instruction of which function that is. What this says
+about the script is found out when somebody asks, so that a call costs two looks at the clock and little else, and a run
+without statistics nothing at all.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from time import perf_counter
-from typing import Any
+from types import CodeType
+from typing import Any, NamedTuple
+
+from gramian.ir.brief import pipeline_text
+from gramian.ir.fused import FUSED
+from gramian.ir.node import Node
+from gramian.runtime.codegen import Generated, Site, site_of
+from gramian.source import Span
+
+PIPELINE = "pipeline"
+
+
+class Call(NamedTuple):
+    """An operator called from one place; `unit` is the number of the generated code that the place is in."""
+
+    name: str
+    unit: int
+    site: Site | None
+
+
+Counts = dict[Call, tuple[float, int]]  # seconds and number of calls
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The calls of an operator from one place. `node` is what was computed there, if that is known."""
+
+    name: str
+    seconds: float
+    calls: int
+    span: Span | None
+    node: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """All calls of an operator; `span` is the place of those that took most time."""
+
+    name: str
+    seconds: float
+    calls: int
+    span: Span | None
 
 
 @dataclass
 class Statistics:
-    """Time and number of calls by operator; scalar operators that run as plain Python are not counted."""
+    """Time and number of calls; scalar operators that run as plain Python are not counted.
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    `counters` are other things that a run counts, by what they are called in the report.
+    """
+
     total: float = 0.0  # seconds of the whole run
+    counters: dict[str, int] = field(default_factory=dict)
+    units: list[Generated] = field(default_factory=list, repr=False)
+    _counts: Counts = field(default_factory=dict, repr=False)
+    _running: dict[tuple[str, int, CodeType, int], list[float]] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def unit(self, generated: Generated, filename: str) -> Unit:
+        """Get ready to time the kernels that some generated code calls; `filename` is what it is compiled as."""
+        with self._lock:
+            self.units.append(generated)
+            return Unit(self, len(self.units) - 1, filename)
+
+    def count(self, counter: str, by: int = 1) -> None:
+        with self._lock:
+            self.counters[counter] = self.counters.get(counter, 0) + by
+
+    def record(self, name: str, unit: int, code: CodeType, instruction: int, seconds: float) -> None:
+        with self._lock:
+            found = self._running.setdefault((name, unit, code, instruction), [0.0, 0])
+            found[0] += seconds
+            found[1] += 1
+
+    def add(self, found: Counts) -> None:
+        """Count seconds and calls, by operator and place."""
+        with self._lock:
+            self._add(found)
+
+    def _add(self, found: Counts) -> None:
+        for call, (seconds, calls) in found.items():
+            before = self._counts.get(call, (0.0, 0))
+            self._counts[call] = (before[0] + seconds, before[1] + calls)
+
+    def counts(self) -> Counts:
+        """Seconds and calls, by operator and place."""
+        with self._lock:
+            for (name, unit, code, instruction), (seconds, calls) in self._running.items():
+                site = site_of(code, instruction) if unit >= 0 else None
+                self._add({Call(name, unit, site): (seconds, int(calls))})
+            self._running.clear()
+            return dict(self._counts)
+
+    def take(self) -> Counts:
+        """What was counted so far, for another process to add; counting starts again."""
+        found = self.counts()
+        with self._lock:
+            self._counts.clear()
+        return found
+
+    def timings(self) -> list[Timing]:
+        """Every operator at every place that called it, in the order of the first calls."""
+        return [self._timing(call, *measured) for call, measured in self.counts().items()]
+
+    def _timing(self, call: Call, seconds: float, calls: int) -> Timing:
+        if call.site is None or not 0 <= call.unit < len(self.units):  # in code that only another process had
+            return Timing(call.name, seconds, calls, None, None)
+        generated = self.units[call.unit]
+        node, item, span = generated.meaning(call.site)
+        name = call.name
+        if name == PIPELINE and node is not None and node.op is FUSED:
+            name = f"{PIPELINE}: {pipeline_text(node, item)}"
+        return Timing(name, seconds, calls, span, node)
+
+    def heaviest(self, number: int | None = None) -> list[Total]:
+        """The operators that took most time, the heaviest first."""
+        by_name: dict[str, list[Timing]] = {}
+        for timing in self.timings():
+            by_name.setdefault(timing.name, []).append(timing)
+        totals = []
+        for name, found in by_name.items():
+            place = max(found, key=lambda timing: timing.seconds).span
+            totals.append(Total(name, sum(t.seconds for t in found), sum(t.calls for t in found), place))
+        return sorted(totals, key=lambda total: -total.seconds)[:number]
+
+
+def untimed(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the place of `Unit.timed` in a run without statistics."""
+    return kernel
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Generated code whose calls of kernels are timed."""
+
+    statistics: Statistics
+    number: int
+    filename: str
 
     def timed(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        record, number, filename = self.statistics.record, self.number, self.filename
+
         def run(*values: Any) -> Any:
+            frame = sys._getframe(1)
+            code, instruction = frame.f_code, frame.f_lasti
             start = perf_counter()
             try:
                 return kernel(*values)
             finally:
-                self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
-                self.counts[name] = self.counts.get(name, 0) + 1
+                seconds = perf_counter() - start
+                record(name, number if code.co_filename == filename else -1, code, instruction, seconds)
 
         return run
-
-    def heaviest(self, number: int) -> list[tuple[str, float, int]]:
-        """The operators that took most time: name, seconds, calls."""
-        ranked = sorted(self.seconds, key=lambda name: -self.seconds[name])
-        return [(name, self.seconds[name], self.counts[name]) for name in ranked[:number]]

@@ -1,0 +1,66 @@
+"""How sizes, shares and times read, in the terminal and in the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gramian.cost.memory import bytes_text
+from gramian.explain.model import Operator, Pipeline
+from gramian.ir.text import type_text
+from gramian.ir.types import Type, size_text
+from gramian.source import Source, Span
+
+PANEL = "panel"
+VIEW = "view"
+
+
+def result_text(type: Type) -> str:
+    """The type for a reader who expects matrices: `1000x50`, `frame 5x?`, `int = 3`."""
+    if type.is_matrix:
+        return f"{size_text(type.rows)}x{size_text(type.cols)}"
+    return type_text(type)
+
+
+def results_text(operator: Operator) -> str:
+    return ", ".join(map(result_text, operator.types))
+
+
+def sparsity_text(types: tuple[Type, ...]) -> str:
+    """The share of cells that are not zero, if that is known and not all."""
+    shares = {type.sparsity for type in types if type.is_matrix and type.sparsity is not None and type.sparsity < 1}
+    return ", ".join(share_text(share) for share in sorted(shares))
+
+
+def share_text(share: float) -> str:
+    """A share with two digits: `12 %`, `0.35 %`."""
+    if 0 < share < 1e-4:
+        return f"{share * 100:.0e} %".replace("e-0", "e-")
+    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.3g} %"
+
+
+def memory_text(operator: Operator) -> str:
+    if operator.is_panel:
+        return PANEL
+    if operator.is_view:
+        return VIEW
+    return bytes_text(operator.memory) if operator.has_memory else ""
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with three digits: `1.23 s`, `45.6 ms`, `7.0 us`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= 0.9995 * size or unit == "µs":
+            value = seconds / size
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}" if value >= 9.995 else f"{value:.2f} {unit}"
+    raise AssertionError
+
+
+def place_text(span: Span | None, main: Source) -> str:
+    if span is None:
+        return ""
+    return str(span.line) if span.source is main else f"{Path(span.source.name).name}:{span.line}"
+
+
+def pipeline_title(pipeline: Pipeline) -> str:
+    """`pipeline 1: one pass over 1000000 rows of X, w`"""
+    return f"pipeline {pipeline.number}: one pass over {pipeline.rows} rows of {', '.join(pipeline.panels)}"
