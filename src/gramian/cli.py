@@ -185,7 +185,9 @@ def explain(
     ] = None,
     stats: Annotated[
         int | None,
-        typer.Option("--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."),
+        typer.Option(
+            "--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."
+        ),
     ] = None,
     seed: SeedOption = None,
     nvargs: NamedOption = None,

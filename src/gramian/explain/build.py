@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gramian.backends.local.choice import LOOPS, MEANINGS, kernel_name, pipeline_choice
+from gramian.backends.local.choice import LOOPS, MEANINGS, VIEW, kernel_name, pipeline_choice
 from gramian.cost.memory import Peak, peak, total, value_bytes
 from gramian.explain.compiled import Compiled
-from gramian.explain.kinds import kind_of
+from gramian.explain.kinds import Kind, kind_of
 from gramian.explain.model import Explanation, Operator, Pipeline, Section
 from gramian.ir import fused as ir
 from gramian.ir.fused import Memo, opened, panel_operands, pipeline_of, role_of, unfused
@@ -43,6 +43,8 @@ class Surface:
         return transform(node, unfused, self.memo)
 
     def computes(self, operator: Operator, node: Node) -> None:
+        if node.is_var:
+            return
         self.fused.setdefault(node, operator)
         self.unfused.setdefault(self.without_fusion(node), operator)
 
@@ -95,11 +97,13 @@ class Builder:
             section.covers = tuple(node for node in walk([line.node]) if node.args)
         self.enter(line.depth, section)
 
-    def enter(self, depth: float, section: Section) -> None:
-        while self.open[-1][0] >= depth:
+    def enter(self, depth: int, section: Section) -> None:
+        """A section of lines at this depth begins. What stands in a block is no deeper than the block itself."""
+        own = depth - 0.5 if section.role == "block" else depth
+        while self.open[-1][0] >= depth - 0.5:
             self.open.pop()
         self.open[-1][1].sections.append(section)
-        self.open.append((depth, section))
+        self.open.append((own, section))
 
     def block(self, depth: int, block: Block) -> None:
         section = Section("block", "", peak=peak(block, self.settings.cell_bytes))
@@ -107,14 +111,16 @@ class Builder:
         most = max(self.peak.bytes, section.peak.bytes)
         self.peak = Peak(most, self.peak.is_complete and section.peak.is_complete)
         self.surface = Surface()
-        self.enter(depth - 0.5, section)
+        self.enter(depth, section)
 
     # -- operators --------------------------------------------------------------------------------------------------
 
     def statement(self, line: Line) -> None:
         operator = self.operator(line, kernel_name)
         self.open[-1][1].operators.append(operator)
-        if line.node is not None and line.node.args:
+        if line.node is None or line.node.is_var or line.node in self.surface.fused:
+            operator.kind, operator.kernel, operator.meaning = Kind.SHAPE, VIEW, MEANINGS[VIEW]  # another name
+        if line.node is not None and not line.node.is_literal:
             self.link(operator, line.node, self.surface.fused)
             self.surface.computes(operator, line.node)
 
@@ -167,20 +173,22 @@ class Builder:
         operator.covers = (fused,)
         self.open[-1][1].operators.append(operator)
         known = opened(pipeline, [self.surface.without_fusion(arg) for arg in fused.args])
-        self.fused = operator, {node: inner for inner, node in known.items()}
+        self.fused = operator, {known[inner]: inner for inner in pipeline.nodes}  # transposes are parts of products
         operator.pipeline.panels = self.panels(pipeline, fused.args)
 
     def panels(self, pipeline: ir.Pipeline, operands: Sequence[Node]) -> tuple[str, ...]:
         """The names of the operands that a pipeline reads row by row."""
-        read = {a for n in pipeline.nodes if (role := role_of(n)) is not None for a in panel_operands(n, role) if a.is_var}
+        read = {
+            a for n in pipeline.nodes if (role := role_of(n)) is not None for a in panel_operands(n, role) if a.is_var
+        }
         numbers = sorted(int(node.name[1:]) for node in read)
         return tuple(_name(operands[at], self.surface.fused) for at in numbers)
 
     def inside(self, line: Line, fused: Operator, members: Mapping[Node, Node]) -> None:
-        """A line of an operator in a pipeline; `members` are the pipeline's own nodes."""
+        """A line of an operator in a pipeline; `members` are the pipeline's own nodes that these stand for."""
         assert fused.pipeline is not None
         choice = fused.pipeline.choice
-        operator = self.operator(line, lambda node: choice.step(members[node]) if node in members else "")
+        operator = self.operator(line, lambda node: choice.step(members[node]) if node in members else VIEW)
         operator.within = fused
         operator.meaning = MEANINGS[LOOPS] if operator.kernel.startswith("loop") else operator.meaning
         fused.pipeline.operators.append(operator)

@@ -24,12 +24,12 @@ class Kind(Enum):
 
 
 TEXTS = {
-    Kind.INPUT: "makes or reads data",
+    Kind.INPUT: "input",
     Kind.CELLS: "cell by cell",
-    Kind.PRODUCT: "product or factorisation",
+    Kind.PRODUCT: "product",
     Kind.AGGREGATE: "aggregate",
-    Kind.SHAPE: "selects or rearranges",
-    Kind.CALL: "function call",
+    Kind.SHAPE: "rearranging",
+    Kind.CALL: "call",
     Kind.EFFECT: "output",
     Kind.SCALAR: "scalars",
     Kind.PIPELINE: "pipeline",

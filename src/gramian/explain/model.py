@@ -55,7 +55,12 @@ class Operator:
     @property
     def has_memory(self) -> bool:
         """Does it make a value that needs memory of its own, and more than a number?"""
-        return bool(self.types) and not all(type.is_scalar for type in self.types) and not self.is_panel and not self.is_view
+        return (
+            bool(self.types)
+            and not all(type.is_scalar for type in self.types)
+            and not self.is_panel
+            and not self.is_view
+        )
 
     @property
     def is_view(self) -> bool:

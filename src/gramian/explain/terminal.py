@@ -38,6 +38,7 @@ LEGEND = {
     words.PANEL: "panel: only some rows of it exist at a time",
 }
 
+
 def show(explanation: Explanation, stream: TextIO) -> None:
     """Write an explanation as text."""
     from rich.console import Console
@@ -257,7 +258,9 @@ def _cell(column: Column, row: Row, hottest: float) -> Text:
     if column.name == "kernel":
         style = UNUSUAL.get(row.kernel, "dim")
     elif column.name == "time":
-        style = "bold red" if row.calls and row.seconds >= HOT * hottest else "" if row.seconds >= WARM * hottest else "dim"
+        style = (
+            "bold red" if row.calls and row.seconds >= HOT * hottest else "" if row.seconds >= WARM * hottest else "dim"
+        )
     text = Text(column.cell(row), style=style)
     text.highlight_regex(UNKNOWN, "yellow")
     return text

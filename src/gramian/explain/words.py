@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from gramian.cost.memory import bytes_text
@@ -23,6 +24,11 @@ def result_text(type: Type) -> str:
 
 def results_text(operator: Operator) -> str:
     return ", ".join(map(result_text, operator.types))
+
+
+def sizes_text(operator: Operator) -> str:
+    """The same for the page, with a proper sign for the product."""
+    return ", ".join(result_text(t).replace("x", "×") if t.is_matrix else result_text(t) for t in operator.types)
 
 
 def sparsity_text(types: tuple[Type, ...]) -> str:
@@ -51,7 +57,13 @@ def seconds_text(seconds: float) -> str:
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= 0.9995 * size or unit == "µs":
             value = seconds / size
-            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}" if value >= 9.995 else f"{value:.2f} {unit}"
+            return (
+                f"{value:.0f} {unit}"
+                if value >= 99.95
+                else f"{value:.1f} {unit}"
+                if value >= 9.995
+                else f"{value:.2f} {unit}"
+            )
     raise AssertionError
 
 
@@ -61,6 +73,17 @@ def place_text(span: Span | None, main: Source) -> str:
     return str(span.line) if span.source is main else f"{Path(span.source.name).name}:{span.line}"
 
 
+def places(span: Span | None) -> Iterator[Span]:
+    """A place, and where the code there was called if it was inlined, innermost first."""
+    while span is not None:
+        yield span
+        span = span.caller[1] if span.caller is not None else None
+
+
 def pipeline_title(pipeline: Pipeline) -> str:
     """`pipeline 1: one pass over 1000000 rows of X, w`"""
     return f"pipeline {pipeline.number}: one pass over {pipeline.rows} rows of {', '.join(pipeline.panels)}"
+
+
+# Kernels that are worth a word on a card.
+WORTH_TELLING = frozenset({"sparse", "made dense"})
