@@ -10,9 +10,11 @@ from gramian.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from gramian.ir.op import Op
-    from gramian.runtime.statistics import Statistics
+    from gramian.runtime.statistics import Statistics, Total
 
 WIDE = 120  # columns of a file or pipe
+HEADS = ("operator", "seconds", "calls", "share", "mostly at")
+LEAST_NAME = 20  # columns
 
 
 def print_statistics(statistics: Statistics, number: int, stream: TextIO | None = None) -> None:
@@ -24,18 +26,23 @@ def print_statistics(statistics: Statistics, number: int, stream: TextIO | None 
     console = Console(file=stream or sys.stderr, highlight=False)
     console.width = console.width if console.is_terminal else WIDE
     console.print(f"Heaviest operators, of {statistics.total:.3f} s in all:")
-    table = Table(box=None)
-    table.add_column("operator", no_wrap=True, overflow="ellipsis")
-    for name in ("seconds", "calls", "share"):
-        table.add_column(name, justify="right")
-    table.add_column("mostly at", no_wrap=True)
-    for found in statistics.heaviest(number):
-        share = found.seconds / statistics.total if statistics.total else 0.0
-        place = "" if found.span is None else f"{Path(found.span.source.name).name}:{found.span.line}"
-        table.add_row(escape(found.name), f"{found.seconds:.6f}", str(found.calls), f"{share:.1%}", escape(place))
+    rows = [_row(found, statistics.total) for found in statistics.heaviest(number)]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)][1:]
+    table = Table(box=None, pad_edge=False)
+    table.add_column(HEADS[0], no_wrap=True, max_width=max(console.width - sum(widths) - 2 * len(widths), LEAST_NAME))
+    for name, width in zip(HEADS[1:], widths, strict=True):
+        table.add_column(name, no_wrap=True, min_width=width, justify="left" if name == HEADS[-1] else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table)
     for counter, count in statistics.counters.items():
         console.print(f"{escape(counter)}: {count}")
+
+
+def _row(found: Total, total: float) -> tuple[str, ...]:
+    share = f"{found.seconds / total:.1%}" if total else ""
+    place = "" if found.span is None else f"{Path(found.span.source.name).name}:{found.span.line}"
+    return found.name, f"{found.seconds:.6f}", str(found.calls), share, place
 
 
 def print_builtins(name: str | None) -> None:

@@ -172,13 +172,10 @@ class Page:
 
     def facts(self, section: Section) -> Iterator[str]:
         """What the head of a section says beside its title."""
-        if section.role == "block":
-            if section.peak is not None:
-                yield f"peak {section.peak}"
-        else:
-            peaks = [s.peak for s in section.all_sections() if s.peak is not None]
-            if peaks:
-                yield f"peak {max(peaks, key=lambda peak: peak.bytes)}"
+        peaks = [s.peak for s in section.all_sections() if s.peak is not None]
+        most = max(peaks, key=lambda peak: peak.bytes, default=None)
+        if most is not None and not (most.is_complete and most.is_negligible):
+            yield f"peak {most}"
         operators = sum(operator.pipeline is None for operator in section.all_operators())
         if operators:
             yield f"{operators} operator{'s' * (operators != 1)}"

@@ -291,14 +291,15 @@ class Layers:
             for item in layer:
                 if item.box is not None:
                     places[item.box] = (item.x - item.width / 2 - left, top)
-                extent[item] = (top, top + (item.height if item.box is not None else height))
+                extent[item] = (top, top + height)
         routes = [self.route(chain, edge, extent, left) for chain, edge in zip(self.chains, self.edges, strict=True)]
         return Drawing(places, routes, right - left, y - BELOW)
 
     def route(
         self, chain: Sequence[Item], edge: Edge, extent: dict[Item, tuple[float, float]], left: float
     ) -> list[Point]:
-        points = [(chain[0].x + edge.leaves - left, extent[chain[0]][1])]
+        x, (top, bottom) = chain[0].x + edge.leaves - left, extent[chain[0]]
+        points = [(x, top + chain[0].height), (x, bottom)]  # past higher boxes beside it
         for bend in chain[1:-1]:
             points += [(bend.x - left, y) for y in extent[bend]]
         return [*points, (chain[-1].x + edge.enters - left, extent[chain[-1]][0])]

@@ -7,7 +7,7 @@ known before the script runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from gramian.backends.local.choice import LOOPS, MADE_DENSE, PANELS, SPARSE
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-GUIDE, OPENS, INSIDE, CLOSES = "│ ", "┌ ", "┃ ", "└ "
-WIDE, NARROW = 120, 80  # columns of a file or pipe, and the least ones of a terminal
+GUIDE, OPENS, INSIDE, CLOSES = "│ ", "┏ ", "┃ ", "┗ "
+WIDE, NARROW = 120, 40  # columns of a file or pipe, and the least ones of a terminal
 WIDEST_RESULT = 24
 GAP = 2
 UNKNOWN = r"^\?$|\?(?=x)|(?<=x)\?|(?<=\+ )\?"
@@ -125,6 +125,11 @@ class Row:
     calls: int = 0
     place: str = ""
 
+    @property
+    def depth(self) -> int:
+        """The number of sections that it is in."""
+        return self.guides.count(GUIDE)
+
 
 def rows(explanation: Explanation) -> list[Row]:
     """The plan line by line, the main script last."""
@@ -158,11 +163,14 @@ class Rows:
         if pipeline is None:
             yield self.row(operator, guides, operator.text)
             return
-        title = words.pipeline_title(pipeline)
-        measured = operator.measured
-        place = words.place_text(operator.span, self.main)
-        yield Row(
-            guides + OPENS, title, FUSED, "", "", "", operator.kernel, "", measured.seconds, measured.calls, place
+        yield replace(
+            self.row(
+                operator, guides + OPENS, f"pipeline {pipeline.number}: one pass over {', '.join(pipeline.panels)}"
+            ),
+            style=FUSED,
+            result=f"{pipeline.rows} rows",
+            sparsity="",
+            memory="",
         )
         for inner in pipeline.operators:
             yield self.row(inner, guides + INSIDE, inner.text)
@@ -244,10 +252,8 @@ def _table(found: Sequence[Row], width: int) -> Table:
 def _plan(row: Row) -> Text:
     from rich.text import Text
 
-    guides = Text(row.guides, style="dim")
-    for mark in (OPENS, INSIDE, CLOSES):
-        guides.highlight_words([mark], style=f"not dim {FUSED}")
-    return guides + Text(row.text, style=row.style)
+    outer = row.guides[: row.depth * len(GUIDE)]
+    return Text.assemble((outer, "dim"), (row.guides.removeprefix(outer), FUSED), (row.text, row.style))
 
 
 def _cell(column: Column, row: Row, hottest: float) -> Text:
