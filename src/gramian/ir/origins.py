@@ -136,7 +136,7 @@ def _is_quoted(arg: Node, message: str) -> bool:
 def assignments_before(function: Function, item: Item) -> Places:
     """For each variable the assignments whose value it may have at the start of an item of the function."""
     search = _Search(item)
-    search.region(function.body, {})
+    search.region(function.body, {} if function.continues is None else assignments_before(*function.continues))
     return search.found
 
 

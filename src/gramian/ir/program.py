@@ -115,7 +115,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """`name` is unique in the program, `title` what the user calls it. Parameters and outputs keep their order."""
+    """`name` is unique in the program, `title` what the user calls it. Parameters and outputs keep their order.
+
+    A function that is the rest of another, from some item on, says so in `continues`.
+    """
 
     name: str
     title: str
@@ -124,6 +127,7 @@ class Function:
     body: Region
     span: Span
     assigned: Mapping[str, Span] = field(default_factory=dict)
+    continues: tuple[Function, Item] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

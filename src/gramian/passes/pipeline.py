@@ -13,6 +13,7 @@ from gramian.passes.propagate_sizes import propagate_sizes
 from gramian.passes.remove_branches import remove_branches
 from gramian.passes.remove_dead_code import remove_dead_code
 from gramian.passes.simplify import simplify
+from gramian.passes.split_blocks import split_blocks
 
 Pass = Callable[[Program, Facts], Program]
 
@@ -23,6 +24,7 @@ PIPELINE: tuple[Pass, ...] = (
     remove_branches,
     simplify,
     remove_dead_code,
+    split_blocks,
     fuse,
 )
 

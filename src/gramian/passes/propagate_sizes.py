@@ -46,7 +46,7 @@ def propagate_sizes(program: Program, facts: Facts) -> Program:
     known = {f.name: tuple(o.type for o in f.outputs) for f in program.functions.values()}
     for _ in range(ROUNDS):
         analysis = Analysis(program, known)
-        main, _ = analysis.function(program.main, facts.inputs, certain=True)
+        main, _ = analysis.function(program.main, facts.inputs, certain=facts.certain)
         if analysis.errors:
             raise ScriptError(analysis.errors)
         functions, found = analysis.functions()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import CodeType
 from typing import NamedTuple
@@ -20,7 +20,9 @@ from gramian.ir.fused import Pipeline
 from gramian.ir.node import Node
 from gramian.ir.op import Op
 from gramian.ir.program import Assign, Block, For, Function, If, Item, Program, Region, While, assigned, items
+from gramian.ir.types import Kind
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
+from gramian.runtime.late import LatePoint, LatePoints, definite_after, definite_inside
 from gramian.source import Span
 
 
@@ -48,6 +50,7 @@ class Generated:
     """The Python source of a program, and of each of its lines the span and the origin.
 
     `kernels`, `pipelines` and `functions` map names in the source to operators, pipelines and functions of the program;
+    `parts` are functions that are the rest of others, `late` the places where such rests are compiled while running.
     `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known.
     """
 
@@ -58,6 +61,8 @@ class Generated:
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     loops: list[tuple[int, int, str, int | None]] = field(default_factory=list)
+    parts: dict[str, Function] = field(default_factory=dict)
+    late: dict[str, LatePoint] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -80,16 +85,40 @@ class Generated:
 def generate(program: Program) -> Generated:
     """The Python source of a program: one function each, the main script as `f_main`."""
     out = Generated()
-    for function in program.all_functions:
+    _write_functions(out, program, program.all_functions)
+    return out
+
+
+def generate_part(program: Program, point: LatePoint, name: str, *, generic: bool) -> Generated:
+    """The Python source of the rest of a region, which is the main function of the program.
+
+    It takes a list of its inputs and of the flags of some of them, and gives outputs and flags likewise.
+    """
+    out = Generated()
+    out.parts[name] = program.main
+    FunctionWriter(out, program, program.main, generic=generic).write_part(name, point)
+    _write_functions(out, program, tuple(program.functions.values()))
+    return out
+
+
+def _write_functions(out: Generated, program: Program, functions: tuple[Function, ...]) -> None:
+    for function in functions:
         out.functions[f"f_{function.name}"] = function
         FunctionWriter(out, program, function).write()
-    return out
+
+
+def part_results(point: LatePoint) -> list[str]:
+    return [f"v_{n}" for n in point.outputs] + [f"o_{n}" for n in sorted(point.flags)]
 
 
 class FunctionWriter:
     """Writes one function."""
 
-    def __init__(self, out: Generated, program: Program, function: Function) -> None:
+    def __init__(self, out: Generated, program: Program, function: Function, *, generic: bool = False) -> None:
+        self.late = LatePoints(function, generic=generic)
+        self.definite = {p.name: p.type for p in function.params}
+        self.loops = 0  # around what is written
+        self.parfors = 0
         self.out = out
         self.program = program
         self.function = function
@@ -136,8 +165,31 @@ class FunctionWriter:
             if outputs:
                 self.line(f"return {outputs[0] if len(outputs) == 1 else ', '.join(outputs)}")
 
+    def write_part(self, name: str, point: LatePoint) -> None:
+        """The function as the rest of another, which takes over its variables."""
+        flags = point.flags
+        self.updated |= flags
+        self.loops += point.in_loop
+        given = [f"v_{n}" for n in point.inputs] + [f"o_{n}" for n in point.inputs if n in flags]
+        with self.indented(f"def {name}(inputs):"):
+            if given:
+                self.line(f"{', '.join(given)}, = inputs")
+            self.line("inputs.clear()")  # the caller holds nothing any more
+            for updated in sorted(self.updated - (flags & point.inputs.keys())):
+                self.line(f"o_{updated} = False")
+            self.region(self.function.body)
+            self.span, self.origin = self.function.span, None
+            results = part_results(point)
+            if results:
+                self.line(f"return {', '.join(results)}")
+
     def region(self, region: Region) -> None:
-        for item in region:
+        before = self.definite
+        for at, item in enumerate(region):
+            point = None if self.parfors else self.late.at(region, at, self.definite, in_loop=self.loops > 0)
+            if point is not None:
+                self.late_call(point)
+                break
             match item:
                 case Block():
                     BlockWriter.write(self, item)
@@ -149,6 +201,29 @@ class FunctionWriter:
                     self.parallel_for(item)
                 case For():
                     self.for_loop(item)
+            self.definite = definite_after((item,), self.definite)
+        self.definite = before
+
+    def late_call(self, point: LatePoint) -> None:
+        """The rest of a region in a function that is compiled when it is called. It takes over what is not needed here."""
+        name = f"late_{len(self.out.late) + 1}"
+        flags = frozenset(self.updated & (point.inputs.keys() | set(point.outputs)))
+        self.out.late[name] = point = replace(point, flags=flags)
+        self.span, self.origin = self.late.place(point), None
+        given = [f"v_{n}" for n in point.inputs] + [f"o_{n}" for n in point.inputs if n in flags]
+        self.line(f"inputs = [{', '.join(given)}]")
+        needed = self.late.live.after[point.body[-1]]
+        dropped = [f"v_{n}" for n, type in point.inputs.items() if n not in needed and type.kind is Kind.MATRIX]
+        if dropped:
+            self.line(" = ".join([*dropped, "None"]))
+        results = part_results(point)
+        self.line(f"{', '.join(results)} = {name}(inputs)" if results else f"{name}(inputs)")
+
+    @contextmanager
+    def looping(self) -> Iterator[None]:
+        self.loops += 1
+        yield
+        self.loops -= 1
 
     def branch(self, item: If) -> None:
         self.span = item.spans.get(item.test, item.span)
@@ -163,16 +238,21 @@ class FunctionWriter:
         self.span = item.spans.get(item.test, item.span)
         if not item.head and is_inline(item.test):
             test = self.test(item)
-            with self.indented(f"while {test}:"):
+            with self.indented(f"while {test}:"), self.looping():
+                before, self.definite = self.definite, definite_inside(item, self.definite)
                 self.region(item.body)
+                self.definite = before
             return
-        with self.indented("while True:"):
+        with self.indented("while True:"), self.looping():
+            before, self.definite = self.definite, definite_inside(item, self.definite)
             self.region(item.head)
+            self.definite = definite_after(item.head, self.definite)
             self.span = item.spans.get(item.test, item.span)
             test = self.test(item)
             with self.indented(f"if not ({test}):"):
                 self.line("break")
             self.region(item.body)
+            self.definite = before
 
     def test(self, item: If | While) -> str:
         writer = BlockWriter(self, item, (item.test,))
@@ -196,8 +276,11 @@ class FunctionWriter:
     def for_loop(self, item: For) -> None:
         over = self.loop_range(item)
         first = len(self.out.lines) + 1
-        with self.indented(f"for v_{item.variable} in {over}:"):
+        with self.indented(f"for v_{item.variable} in {over}:"), self.looping():
+            before = self.definite
+            self.definite = definite_inside(item, before)
             self.region(item.body)
+            self.definite = before
         self.out.loops.append((first, len(self.out.lines), item.variable, item.stop.type.int_value()))
 
     def parallel_for(self, item: For) -> None:
@@ -221,7 +304,9 @@ class FunctionWriter:
             shared += [f"o_{n}" for n in sorted(self.updated - inside)]
             if shared:
                 self.line(f"nonlocal {', '.join(shared)}")
+            self.parfors += 1
             self.region(item.body)
+            self.parfors -= 1
         self.span = item.span
         with self.indented(f"for {index} in {over}:"):
             self.line(f"{name}({index})")

@@ -20,6 +20,9 @@ from gramian.ir.types import Kind, Type
 from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
 
+# The generated sources of a running program, by the names of the files that Python takes them for.
+Units = Mapping[str, Generated]
+
 
 class InternalError(GramianError):
     """A defect of gramian, not of the script."""
@@ -29,11 +32,13 @@ class InternalError(GramianError):
 class Point:
     """Where a generated function was when something failed in it, or in what it called.
 
-    `code` is the generated expression at work and `node` what it comes from; `values` are the generated variables, and
-    `held` says which of them hold which nodes.
+    `function` is the function of the script that it is, or the rest of which it is. `code` is the generated expression at
+    work and `node` what it comes from; `values` are the generated variables, and `held` says which of them hold which nodes.
     """
 
     name: str
+    function: Function | None
+    is_call: bool  # rather than the body of a parfor, or the rest of a function
     span: Span | None
     code: str
     node: Node | None
@@ -42,13 +47,13 @@ class Point:
     held: Mapping[Node, str]
 
 
-def points(traceback: TracebackType | None, generated: Generated, filename: str) -> list[Point]:
+def points(traceback: TracebackType | None, units: Units) -> list[Point]:
     """The generated functions that were running, outermost first."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if code.co_filename == filename and code.co_name != "<module>":
-            found.append(_point(traceback, generated))
+        if code.co_filename in units and code.co_name != "<module>":
+            found.append(_point(traceback, units[code.co_filename]))
         traceback = traceback.tb_next
     return found
 
@@ -58,11 +63,12 @@ def _point(traceback: TracebackType, generated: Generated) -> Point:
     span, origin = generated.spans[line - 1], generated.origins[line - 1]
     code = _code_at_work(traceback, generated)
     name, values = traceback.tb_frame.f_code.co_name, traceback.tb_frame.f_locals
+    function, is_call = generated.functions.get(name, generated.parts.get(name)), name in generated.functions
     if origin is None:
-        return Point(name, span, code, None, None, values, {})
+        return Point(name, function, is_call, span, code, None, None, values, {})
     node = origin.parts.get(code, origin.node)
     place = origin.item.spans.get(node, span) if node is not None else span
-    return Point(name, place, code, node, origin.item, values, origin.names)
+    return Point(name, function, is_call, place, code, node, origin.item, values, origin.names)
 
 
 def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
@@ -71,15 +77,15 @@ def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
     return generated.expression(site if site is not None else Site(traceback.tb_lineno, None, None))
 
 
-def script_error(error: BaseException, generated: Generated, filename: str) -> ScriptError:
+def script_error(error: BaseException, units: Units) -> ScriptError:
     """The error as the author of the script sees it."""
     if isinstance(error, ScriptError):
         return error
-    running = points(error.__traceback__, generated, filename)
-    function = next((generated.functions[p.name] for p in reversed(running) if p.name in generated.functions), None)
-    message, hint, notes = _explain(error, function, generated, running)
+    running = points(error.__traceback__, units)
+    function = next((p.function for p in reversed(running) if p.function is not None), None)
+    message, hint, notes = _explain(error, function, running)
     span = _place(error, running, message) if running else None
-    return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running, generated))))
+    return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running))))
 
 
 def _place(error: BaseException, running: list[Point], message: str) -> Span | None:
@@ -97,9 +103,7 @@ def _place(error: BaseException, running: list[Point], message: str) -> Span | N
 Explanation = tuple[str, str | None, tuple[Note, ...]]
 
 
-def _explain(
-    error: BaseException, function: Function | None, generated: Generated, running: list[Point]
-) -> Explanation:
+def _explain(error: BaseException, function: Function | None, running: list[Point]) -> Explanation:
     match error:
         case SizeError() if function is not None:
             return error.message, error.hint, _sizes(running[-1], function)
@@ -179,12 +183,12 @@ def _description(value: Any) -> str | None:
 MAX_CALLS = 8
 
 
-def _call_chain(running: list[Point], generated: Generated) -> tuple[Note, ...]:
+def _call_chain(running: list[Point]) -> tuple[Note, ...]:
     """Where each open function was called, innermost first; repetitions and the middle of a long chain are left out."""
     calls: list[Note] = []
     for at, point in enumerate(running):
-        if at and point.name in generated.functions:
-            calls.append((f"in {generated.functions[point.name].title}(), called at", running[at - 1].span))
+        if at and point.is_call and point.function is not None:
+            calls.append((f"in {point.function.title}(), called at", running[at - 1].span))
         calls += reversed(inlined_calls(point.span))
     calls.reverse()
     total = len(calls)

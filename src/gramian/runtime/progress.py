@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,8 @@ EVERY = 0.25
 class Progress:
     """Shows where the script is while the context is open."""
 
-    def __init__(self, generated: Generated, filename: str) -> None:
-        self.generated = generated
-        self.filename = filename
+    def __init__(self, units: Mapping[str, Generated]) -> None:
+        self.units = units
         self.script = threading.get_ident()
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="gramian progress", daemon=True)
@@ -72,7 +72,7 @@ class Progress:
         if not frames:
             return None
         parts = [part for frame in reversed(frames) for part in self._loops(frame)]
-        span = self.generated.spans[frames[0].f_lineno - 1]
+        span = self._unit(frames[0]).spans[frames[0].f_lineno - 1]
         if span is not None:
             text = span.source.line(span.line).strip()
             parts.append(f"line {span.line}: {text[:60]}")
@@ -83,15 +83,18 @@ class Progress:
         frame = sys._current_frames().get(self.script)
         found = []
         while frame is not None:
-            if frame.f_code.co_filename == self.filename:
+            if frame.f_code.co_filename in self.units:
                 found.append(frame)
             frame = frame.f_back
         return found
 
+    def _unit(self, frame: FrameType) -> Generated:
+        return self.units[frame.f_code.co_filename]
+
     def _loops(self, frame: FrameType) -> list[str]:
         values: dict[str, Any] = dict(frame.f_locals)
         found = []
-        for first, last, variable, bound in self.generated.loops:
+        for first, last, variable, bound in self._unit(frame).loops:
             if first <= frame.f_lineno <= last and f"v_{variable}" in values:
                 found.append(f"{variable} = {values[f'v_{variable}']}" + (f" of {bound}" if bound is not None else ""))
         return found

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from gramian.ir.brief import pipeline_text
 from gramian.ir.fused import FUSED
 from gramian.ir.node import Node
+from gramian.ir.program import Program
 from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
 
@@ -25,13 +26,14 @@ PIPELINE = "pipeline"
 
 
 class Call(NamedTuple):
-    """An operator called from one place; `unit` is the number of the generated code that the place is in."""
+    """An operator called from one place in generated code, which is known by its file name."""
 
     name: str
-    unit: int
+    file: str
     site: Site | None
 
 
+Kernel = Callable[..., Any]
 Counts = dict[Call, tuple[float, int]]  # seconds and number of calls
 
 
@@ -56,33 +58,47 @@ class Total:
     span: Span | None
 
 
+def untimed(name: str, kernel: Kernel) -> Kernel:
+    """What takes the place of `Statistics.timed` in a run without statistics."""
+    return kernel
+
+
 @dataclass
 class Statistics:
     """Time and number of calls; scalar operators that run as plain Python are not counted.
 
-    `counters` are other things that a run counts, by what they are called in the report.
+    `counters` are other things that a run counts, by what they are called in the report. `units` is the generated code
+    by file names, `parts` are the programs that were compiled while the script ran: rests of regions, as main functions.
     """
 
     total: float = 0.0  # seconds of the whole run
     counters: dict[str, int] = field(default_factory=dict)
-    units: list[Generated] = field(default_factory=list, repr=False)
+    units: dict[str, Generated] = field(default_factory=dict, repr=False)
+    parts: list[Program] = field(default_factory=list, repr=False)
     _counts: Counts = field(default_factory=dict, repr=False)
-    _running: dict[tuple[str, int, CodeType, int], list[float]] = field(default_factory=dict, repr=False)
+    _running: dict[tuple[str, CodeType, int], list[float]] = field(default_factory=dict, repr=False)
+    _known: frozenset[str] | None = field(default=None, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
-    def unit(self, generated: Generated, filename: str) -> Unit:
-        """Get ready to time the kernels that some generated code calls; `filename` is what it is compiled as."""
-        with self._lock:
-            self.units.append(generated)
-            return Unit(self, len(self.units) - 1, filename)
+    def timed(self, name: str, kernel: Kernel) -> Kernel:
+        """The kernel of an operator, timed."""
+        record = self.record
 
-    def count(self, counter: str, by: int = 1) -> None:
-        with self._lock:
-            self.counters[counter] = self.counters.get(counter, 0) + by
+        def run(*values: Any) -> Any:
+            frame = sys._getframe(1)
+            code, instruction = frame.f_code, frame.f_lasti
+            start = perf_counter()
+            try:
+                return kernel(*values)
+            finally:
+                record(name, code, instruction, perf_counter() - start)
 
-    def record(self, name: str, unit: int, code: CodeType, instruction: int, seconds: float) -> None:
+        return run
+
+    def record(self, name: str, code: CodeType, instruction: int, seconds: float) -> None:
+        """Count a call from an instruction."""
         with self._lock:
-            found = self._running.setdefault((name, unit, code, instruction), [0.0, 0])
+            found = self._running.setdefault((name, code, instruction), [0.0, 0])
             found[0] += seconds
             found[1] += 1
 
@@ -99,27 +115,34 @@ class Statistics:
     def counts(self) -> Counts:
         """Seconds and calls, by operator and place."""
         with self._lock:
-            for (name, unit, code, instruction), (seconds, calls) in self._running.items():
-                site = site_of(code, instruction) if unit >= 0 else None
-                self._add({Call(name, unit, site): (seconds, int(calls))})
+            for (name, code, instruction), (seconds, calls) in self._running.items():
+                self._add({Call(name, code.co_filename, site_of(code, instruction)): (seconds, int(calls))})
             self._running.clear()
             return dict(self._counts)
 
     def take(self) -> Counts:
-        """What was counted so far, for another process to add; counting starts again."""
+        """What was counted so far, for another process to add; counting starts again.
+
+        That process knows the code that there was when this one first did so.
+        """
+        if self._known is None:
+            self._known = frozenset(self.units)
         found = self.counts()
         with self._lock:
             self._counts.clear()
-        return found
+        told = Statistics()
+        for call, measured in found.items():
+            told.add({call if call.file in self._known else Call(call.name, "", None): measured})
+        return told.counts()
 
     def timings(self) -> list[Timing]:
         """Every operator at every place that called it, in the order of the first calls."""
         return [self._timing(call, *measured) for call, measured in self.counts().items()]
 
     def _timing(self, call: Call, seconds: float, calls: int) -> Timing:
-        if call.site is None or not 0 <= call.unit < len(self.units):  # in code that only another process had
+        generated = self.units.get(call.file)
+        if call.site is None or generated is None:  # another kernel, or in code that only another process had
             return Timing(call.name, seconds, calls, None, None)
-        generated = self.units[call.unit]
         node, item, span = generated.meaning(call.site)
         name = call.name
         if name == PIPELINE and node is not None and node.op is FUSED:
@@ -136,32 +159,3 @@ class Statistics:
             place = max(found, key=lambda timing: timing.seconds).span
             totals.append(Total(name, sum(t.seconds for t in found), sum(t.calls for t in found), place))
         return sorted(totals, key=lambda total: -total.seconds)[:number]
-
-
-def untimed(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """What takes the place of `Unit.timed` in a run without statistics."""
-    return kernel
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Generated code whose calls of kernels are timed."""
-
-    statistics: Statistics
-    number: int
-    filename: str
-
-    def timed(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        record, number, filename = self.statistics.record, self.number, self.filename
-
-        def run(*values: Any) -> Any:
-            frame = sys._getframe(1)
-            code, instruction = frame.f_code, frame.f_lasti
-            start = perf_counter()
-            try:
-                return kernel(*values)
-            finally:
-                seconds = perf_counter() - start
-                record(name, number if code.co_filename == filename else -1, code, instruction, seconds)
-
-        return run
