@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from gramian.backends.local.choice import LOOPS, MEANINGS, VIEW, kernel_name, pipeline_choice
 from gramian.cost.memory import Peak, peak, total, value_bytes
 from gramian.explain.compiled import Compiled
 from gramian.explain.kinds import Kind, kind_of
 from gramian.explain.model import Explanation, Operator, Pipeline, Section
+from gramian.explain.words import result_text
 from gramian.ir import fused as ir
 from gramian.ir.fused import Memo, opened, panel_operands, pipeline_of, role_of, unfused
 from gramian.ir.lines import Line
 from gramian.ir.node import CALL, OUTPUT, Node, output, transform, walk
-from gramian.ir.program import Block
+from gramian.ir.program import Block, Program, Spans
 from gramian.ir.text import plan_lines
+from gramian.runtime.codegen import generate
+from gramian.source import Span
+
+LATE = "late"
 
 
 def works_on_structures(node: Node) -> bool:
@@ -22,19 +28,37 @@ def works_on_structures(node: Node) -> bool:
     return not all(n.type.is_scalar for n in (node, *node.args))
 
 
-def build(compiled: Compiled) -> Explanation:
-    """The explanation of a program, without what only a run can tell."""
+def build(compiled: Compiled, parts: Mapping[str, Program] = MappingProxyType({})) -> Explanation:
+    """The explanation of a program, without times; `parts` are what was compiled while it ran, by file names."""
     builder = Builder(compiled)
-    for line in plan_lines(compiled.program, works_on_structures, pipelines=True):
-        builder.line(line)
-    source = compiled.program.source
-    return Explanation(source, builder.top, builder.peak, compiled.passes, dict(compiled.fired))
+    sections = builder.sections(compiled.program)
+    found = Explanation(compiled.program.source, sections, builder.peak, compiled.passes, dict(compiled.fired))
+    for file, part in parts.items():
+        *functions, rest = builder.sections(part)
+        continued = part.main.continues
+        name = continued[0].title if continued is not None else part.main.title
+        rest.role, rest.title = LATE, f"rest of {name}, compiled for {_sizes(part)}"
+        rest.span = next((o.span for o in rest.all_operators() if o.span is not None), None)
+        for section in (rest, *functions):
+            section.part = file
+            found.late.append(section)
+    found.peak = builder.peak
+    return found
+
+
+def _sizes(part: Program) -> str:
+    """The sizes that a part was compiled for."""
+    known = [
+        f"{p.name} {result_text(p.type)}" for p in part.main.params if p.type.is_matrix and p.type.cells is not None
+    ]
+    return ", ".join(known) if known else "all sizes"
 
 
 class Surface:
     """What is known inside of a block: which operator computes which node, as it is and as it would be without fusion."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans = MappingProxyType({})) -> None:
+        self.spans = spans
         self.memo: Memo = {}
         self.fused: dict[Node, Operator] = {}
         self.unfused: dict[Node, Operator] = {}
@@ -55,14 +79,24 @@ class Builder:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.settings = compiled.settings
-        self.names = iter(compiled.program.functions)
+        self.names: Iterator[str] = iter(())
         self.top: list[Section] = []
+        self.late: dict[Span, tuple[str, ...]] = {}  # where code is compiled late, and the matrices whose sizes decide
         self.open: list[tuple[float, Section]] = []  # what the next line is in, with its depth
         self.in_main = False
         self.surface = Surface()
         self.fused: tuple[Operator, dict[Node, Node]] | None = None  # the pipeline that the next line is in
         self.peak = Peak(0, True)
         self.count = self.pipelines = 0
+
+    def sections(self, program: Program) -> list[Section]:
+        """The functions of a program, the main one last."""
+        self.names = iter(program.functions)
+        self.top = []
+        self.late = late_places(program)
+        for line in plan_lines(program, works_on_structures, pipelines=True):
+            self.line(line)
+        return self.top
 
     def line(self, line: Line) -> None:
         match line.role:
@@ -86,6 +120,7 @@ class Builder:
     def section(self, line: Line) -> None:
         title = line.text.removesuffix(" {").removeprefix("} ")
         section = Section(line.role, title, line.span)
+        section.awaits = self.late.pop(line.span, ()) if line.span is not None else ()
         if line.role in ("main", "function"):
             self.in_main = line.role == "main"
             section.name = "main" if self.in_main else next(self.names)
@@ -107,10 +142,11 @@ class Builder:
 
     def block(self, depth: int, block: Block) -> None:
         section = Section("block", "", peak=peak(block, self.settings.cell_bytes))
+        section.awaits = self.late.pop(block.statements[0].span, ())
         assert section.peak is not None
         most = max(self.peak.bytes, section.peak.bytes)
         self.peak = Peak(most, self.peak.is_complete and section.peak.is_complete)
-        self.surface = Surface()
+        self.surface = Surface(block.spans)
         self.enter(depth, section)
 
     # -- operators --------------------------------------------------------------------------------------------------
@@ -133,7 +169,6 @@ class Builder:
         if node is not None and line.node is not None:
             found.kernel = kernel(node)
             found.meaning = MEANINGS.get(found.kernel, "")
-            found.rules = self.compiled.made_by.get(self.surface.without_fusion(line.node), ())
             found.calls = str(node.attrs[0]) if node.op is CALL else ""
         return found
 
@@ -154,6 +189,8 @@ class Builder:
                 stack += [arg for arg in reversed(at.args) if arg not in seen]
                 seen.update(at.args)
         operator.covers = tuple(covers)
+        rules = (self.compiled.rules_of(self.surface.without_fusion(n), self.surface.spans.get(n)) for n in covers)
+        operator.rules = tuple(dict.fromkeys(rule for made in rules for rule in made))
         operator.inputs = list(found)
         for source in operator.inputs:
             if isinstance(source, Operator):
@@ -209,13 +246,28 @@ class Builder:
         self.fused = None
 
 
+def late_places(program: Program) -> dict[Span, tuple[str, ...]]:
+    """Where the code of a program goes on with what is compiled late, and the matrices whose sizes decide."""
+    found = {}
+    for point in generate(program).late.values():
+        if point.body[0] is not point.function.body[0] or point.function is not program.main:
+            names = tuple(name for name, type in point.inputs.items() if type.is_matrix)
+            first = point.body[0]
+            place = first.statements[0].span if isinstance(first, Block) else first.span
+            found[place] = (*names, *sorted(point.sizing - set(names)))
+    return found
+
+
 def _itself(node: Node | None) -> Node | None:
     """The node that has a result."""
     return node.args[0] if node is not None and node.op is OUTPUT else node
 
 
 def _name(node: Node, owners: Mapping[Node, Operator]) -> str:
+    """The variable that holds an operand."""
     if node.is_var:
         return node.name
-    owner = owners.get(node)
-    return owner.text.partition(" = ")[0] if owner is not None else "?"
+    owner = owners.get(node, owners.get(node.args[0]) if node.op is OUTPUT else None)
+    names = owner.targets if owner is not None else []
+    at = node.attrs[0] if len(names) > 1 and node.op is OUTPUT else 0
+    return names[at] if at < len(names) else "?"

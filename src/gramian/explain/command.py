@@ -60,10 +60,12 @@ def explain(source: Source, settings: Settings, stage: str, html: str | None) ->
     if html is not None:
         check_writable(html)
     compiled = compile_recorded(source, settings)
-    explanation = build(compiled)
     script, error = Script(compiled.program, settings), None
-    if script.statistics is not None:
+    if script.statistics is None:
+        explanation = build(compiled)
+    else:
         error = failure_of(script)
+        explanation = build(compiled, script.statistics.parts)
         add_measured(explanation, script.statistics)
     if html is not None:
         write_page(explanation, html)

@@ -20,7 +20,9 @@ from gramian.rewrite.driver import Driver
 from gramian.rewrite.rules import all_rules
 from gramian.runtime.run import deep_recursion
 from gramian.settings import Settings
-from gramian.source import Source
+from gramian.source import Source, Span
+
+Rules = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,21 @@ class PassRecord:
 class Compiled:
     """A program and how it came about.
 
-    `fired` says how often each rule was applied, `made_by` which rules made a node, the last one at the end.
+    `fired` says how often each rule was applied, `made_by` which rules made a node, the last one at the end, and `made_at`
+    which made an operator at a place: later passes may change what its operands are.
     """
 
     program: Program
     settings: Settings
     passes: tuple[PassRecord, ...] = ()
     fired: Mapping[str, int] = field(default_factory=dict)
-    made_by: Mapping[Node, tuple[str, ...]] = field(default_factory=dict)
+    made_by: Mapping[Node, Rules] = field(default_factory=dict)
+    made_at: Mapping[tuple[str, Span], Rules] = field(default_factory=dict)
+
+    def rules_of(self, node: Node, place: Span | None) -> Rules:
+        """The rules that made an operator, as far as that is known."""
+        found = self.made_by.get(node, ())
+        return found if found or place is None else self.made_at.get((node.op.name, place), ())
 
 
 def compile_recorded(source: Source, settings: Settings) -> Compiled:
@@ -62,16 +71,31 @@ def _compile(source: Source, settings: Settings) -> Compiled:
     before = _operators(program)
     records = [PassRecord("lower", before.total(), before.total(), 0)]
     driver = Driver(all_rules())
+    made_at: dict[tuple[str, Span], Rules] = {}
     for step in PIPELINE:
         if records[-1].name == settings.until:
             break
-        program = map_nodes(program, driver.simplify) if step is simplify else step(program, Facts())
+        if step is simplify:
+            program = map_nodes(program, driver.simplify)
+            made_at = _places(program, driver)
+        else:
+            program = step(program, Facts())
         after = _operators(program)
         made, removed = (after - before).total(), (before - after).total()
         records.append(PassRecord(step.__name__, after.total(), made, removed))
         before = after
     made_by = {node: tuple(rule.text for rule in rules) for node, rules in driver.made.items()}
-    return Compiled(program, settings, tuple(records), driver.fired, made_by)
+    return Compiled(program, settings, tuple(records), driver.fired, made_by, made_at)
+
+
+def _places(program: Program, driver: Driver) -> dict[tuple[str, Span], Rules]:
+    found: dict[tuple[str, Span], Rules] = {}
+    for function in program.all_functions:
+        for item in items(function.body):
+            for node in walk(item_roots(item)):
+                if node in driver.made and node in item.spans:
+                    found[node.op.name, item.spans[node]] = tuple(rule.text for rule in driver.made[node])
+    return found
 
 
 def _operators(program: Program) -> Counter[Node]:

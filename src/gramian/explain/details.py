@@ -33,13 +33,13 @@ class Details:
         if operator.pipeline is not None:
             loops = operator.pipeline.choice.loops
             found["text"] = words.pipeline_title(operator.pipeline)
-            found["gives"] = operator.text.partition(" = ")[0].strip("[]")
+            found["gives"] = ", ".join(operator.targets)
             found["inside"] = [self.value(inner) for inner in operator.pipeline.operators]
             found["code"] = [loop.source for loop in loops]
         if operator.within is not None:
             found["within"] = operator.within.number
         if operator.rules:
-            found["rules"] = list(dict.fromkeys(operator.rules))
+            found["rules"] = list(operator.rules)
         if operator.calls:
             found["calls"] = operator.calls
         return found

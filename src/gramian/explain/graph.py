@@ -156,9 +156,9 @@ class Sheet:
 
 
 def _name(operator: Operator) -> str:
-    """The variable that an operator assigns."""
-    name, equals, _ = operator.text.partition(" = ")
-    return name if equals and "[" not in name and "(" not in name else ""
+    """The variable that an operator assigns, if it is one."""
+    names = operator.targets
+    return names[0] if len(names) == 1 else ""
 
 
 # -- boxes -------------------------------------------------------------------------------------------------------------

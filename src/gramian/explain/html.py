@@ -73,14 +73,10 @@ class Page:
     def _files(self) -> Iterator[Source]:
         """The script and the other files that operators come from."""
         found = {self.main: None}
-        spans = [*(o.span for o in self.operators), *(s.span for s in self._sections())]
+        spans = [*(o.span for o in self.operators), *(s.span for s in self.explanation.all_sections())]
         for span in spans:
             found |= dict.fromkeys(place.source for place in words.places(span))
         return iter(found)
-
-    def _sections(self) -> Iterator[Section]:
-        for top in self.explanation.sections:
-            yield from top.all_sections()
 
     # -- head -------------------------------------------------------------------------------------------------------
 
@@ -144,9 +140,13 @@ class Page:
     # -- plan -------------------------------------------------------------------------------------------------------
 
     def plan(self) -> Markup:
-        """The main script, then the functions."""
+        """The main script, then the functions, then what was compiled late."""
         *functions, main = self.explanation.sections
-        return joined(*(self.section(section) for section in (main, *functions)))
+        parts = [self.section(section) for section in (main, *functions)]
+        if self.explanation.late:
+            parts.append(tag("h2", "Compiled while it ran"))
+            parts += [self.section(section) for section in self.explanation.late]
+        return joined(*parts)
 
     def section(self, section: Section) -> Markup:
         inside = [self.section(inner) for inner in section.sections]
@@ -157,12 +157,14 @@ class Page:
         head = [tag("span", title, class_="head")]
         head += [tag("span", fact, class_="fact") for fact in self.facts(section)]
         summary = tag("summary", tag("span", *head, class_="heading"))
+        if section.awaits:
+            inside.insert(0, tag("p", words.awaits_text(section), class_="awaits"))
         return tag(
             "details",
             summary,
             tag("div", *inside, class_="inside"),
             class_=f"section {section.role}",
-            id=f"f-{section.name}" if section.name else None,
+            id=f"f-{section.name}" if section.name and section.role != "late" else None,
             data_lines=self.line_key(section.span) if section.role != "main" else None,
             open="open",
         )

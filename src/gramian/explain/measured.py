@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gramian.explain.model import Elsewhere, Explanation, Measured, Operator, Run, Section
 from gramian.ir.node import Node
 from gramian.runtime.statistics import Statistics, Timing
 from gramian.source import Source, Span
 
 Owner = Operator | Section
+Found = tuple[Owner, str]  # with the part that it is in
 
 
 def add_measured(explanation: Explanation, statistics: Statistics) -> None:
     """Give each operator the time that it took; what no line of the plan stands for is listed apart."""
-    sections = [s for top in explanation.sections for s in top.all_sections()]
-    finder = Finder([*explanation.operators(), *sections])
+    finder = Finder(explanation)
     elsewhere = []
     by_line: dict[tuple[Source, int], float] = {}
     for timing in statistics.timings():
@@ -27,6 +25,7 @@ def add_measured(explanation: Explanation, statistics: Statistics) -> None:
         if timing.span is not None:
             line = (timing.span.source, timing.span.line)
             by_line[line] = by_line.get(line, 0.0) + timing.seconds
+    explanation.late = [section for section in explanation.late if seconds_of(section) > 0]
     elsewhere.sort(key=lambda found: -found.seconds)
     explanation.run = Run(statistics.total, dict(statistics.counters), elsewhere, by_line)
 
@@ -34,26 +33,33 @@ def add_measured(explanation: Explanation, statistics: Statistics) -> None:
 class Finder:
     """Finds the line of the plan that something measured belongs to.
 
-    The node decides. Equal nodes may stand in several places of a program, and then the place decides as well. Code that
-    was compiled while the script ran has nodes of its own, which are known by the name of the operator and the line.
+    The node decides. Equal nodes may stand in several places of a program and in parts
+    of it that were compiled later, so that the generated code and the place decide as well. What is
+    still not found goes by the name of the operator and the line.
     """
 
-    def __init__(self, owners: Iterable[Owner]) -> None:
-        self.by_node: dict[Node, list[Owner]] = {}
-        self.by_place: dict[tuple[str, Source, int], list[Owner]] = {}
-        for owner in owners:
-            for node in owner.covers:
-                self.by_node.setdefault(node, []).append(owner)
-                if owner.span is not None:
-                    place = (node.op.name, owner.span.source, owner.span.line)
-                    self.by_place.setdefault(place, []).append(owner)
+    def __init__(self, explanation: Explanation) -> None:
+        self.by_node: dict[Node, list[Found]] = {}
+        self.by_place: dict[tuple[str, Source, int], list[Found]] = {}
+        for top in (*explanation.sections, *explanation.late):
+            owners: list[Owner] = [*top.all_operators(), *top.all_sections()]
+            for owner in owners:
+                self.add(owner, top.part)
+
+    def add(self, owner: Owner, part: str) -> None:
+        for node in owner.covers:
+            self.by_node.setdefault(node, []).append((owner, part))
+            if owner.span is not None:
+                place = (node.op.name, owner.span.source, owner.span.line)
+                self.by_place.setdefault(place, []).append((owner, part))
 
     def owner(self, timing: Timing) -> Owner | None:
         span = timing.span
         found = [] if timing.node is None else self.by_node.get(timing.node, [])
         if not found and span is not None:
             found = self.by_place.get((timing.name, span.source, span.line), [])
-        return max(found, key=lambda owner: _nearness(owner.span, span), default=None)
+        best = max(found, key=lambda f: (f[1] == timing.file, f[1] == "", _nearness(f[0].span, span)), default=None)
+        return best[0] if best is not None else None
 
 
 def _nearness(a: Span | None, b: Span | None) -> int:

@@ -72,6 +72,14 @@ class Operator:
         return self.within is not None and self.within.pipeline is not None and self not in self.within.pipeline.results
 
     @property
+    def targets(self) -> list[str]:
+        """The variables that it assigns."""
+        left, equals, _ = self.text.partition(" = ")
+        if not equals or "(" in left:
+            return []
+        return left[1:-1].split(", ") if left.startswith("[") else [left.partition("[")[0]]
+
+    @property
     def result(self) -> Type | None:
         return self.types[0] if len(self.types) == 1 else None
 
@@ -96,11 +104,13 @@ class Section:
     title: str
     span: Span | None = None
     name: str = ""  # of a function
+    part: str = ""  # the generated code that it belongs to if it was compiled while the script ran
     sections: list[Section] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)  # of a block; those in pipelines are in these
     peak: Peak | None = None
     covers: tuple[Node, ...] = ()  # what its test computes
     measured: Measured = field(default_factory=Measured)  # in its test
+    awaits: tuple[str, ...] = ()  # from here on, code is compiled when it is reached, for the sizes of these variables
 
     def all_operators(self) -> Iterator[Operator]:
         """Every operator in it, and those in pipelines after these."""
@@ -119,7 +129,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Something measured that no line of the plan stands for, such as code compiled while the script ran."""
+    """Something measured that no line of the plan stands for, such as a function that eval() found."""
 
     name: str
     seconds: float
@@ -139,17 +149,25 @@ class Run:
 
 @dataclass
 class Explanation:
-    """A plan with all that is known about it."""
+    """A plan with all that is known about it.
+
+    `sections` are functions and, last of them, the main script; `late` is what was compiled while the script ran.
+    """
 
     source: Source
-    sections: list[Section]  # functions, the main script last
+    sections: list[Section]
     peak: Peak
     passes: tuple[PassRecord, ...]
     fired: dict[str, int]
     run: Run | None = None
+    late: list[Section] = field(default_factory=list)
+
+    def all_sections(self) -> Iterator[Section]:
+        for section in (*self.sections, *self.late):
+            yield from section.all_sections()
 
     def operators(self) -> Iterator[Operator]:
-        for section in self.sections:
+        for section in (*self.sections, *self.late):
             yield from section.all_operators()
 
     @property

@@ -28,7 +28,7 @@ UNKNOWN = r"^\?$|\?(?=x)|(?<=x)\?|(?<=\+ )\?"
 LEAST_PLAN = 36  # columns
 MOST_ELSEWHERE = 10
 HOT, WARM = 0.5, 0.02  # of the time of the heaviest operator
-HEADS = {"function": "bold", "main": "bold", "block": "dim"}
+HEADS = {"function": "bold", "main": "bold", "late": "bold", "block": "dim"}
 CONTROL = "magenta"
 FUSED = "cyan"
 UNUSUAL = {SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED}
@@ -101,9 +101,6 @@ def _measured_lines(explanation: Explanation) -> Iterator[str]:
             place = words.place_text(found.span, explanation.source)
             where = f", line {place}" if place else ""
             yield f"  {words.seconds_text(found.seconds):>8}  {found.name} ({_counted(found.calls, 'call')}{where})"
-    if run.counters:
-        yield ""
-        yield from (f"{counter}: {count}" for counter, count in run.counters.items())
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -134,7 +131,10 @@ class Row:
 def rows(explanation: Explanation) -> list[Row]:
     """The plan line by line, the main script last."""
     makes = Rows(explanation)
-    return [row for section in explanation.sections for row in makes.section(section, 0)]
+    found = [row for section in explanation.sections for row in makes.section(section, 0)]
+    if explanation.late:
+        found += [Row("", ""), Row("", "compiled while it ran", HEADS["block"])]
+    return found + [row for section in explanation.late for row in makes.section(section, 0)]
 
 
 class Rows:
@@ -146,6 +146,8 @@ class Rows:
 
     def section(self, section: Section, depth: int) -> Iterator[Row]:
         place = words.place_text(section.span, self.main) if section.role != "main" else ""
+        if section.awaits:
+            yield Row(GUIDE * depth, words.awaits_text(section), HEADS["block"])
         if section.role != "block":
             seconds = seconds_of(section)
             style = HEADS.get(section.role, CONTROL)
@@ -174,9 +176,8 @@ class Rows:
         )
         for inner in pipeline.operators:
             yield self.row(inner, guides + INSIDE, inner.text)
-        results = operator.text.partition(" = ")[0].strip("[]")
-        memory = words.memory_text(operator)
-        yield Row(guides + CLOSES, f"gives {results}", FUSED, memory=memory)
+        gives = f"gives {', '.join(operator.targets)}"
+        yield Row(guides + CLOSES, gives, FUSED, memory=words.memory_text(operator))
 
     def row(self, operator: Operator, guides: str, text: str) -> Row:
         return Row(
@@ -187,7 +188,7 @@ class Rows:
             words.sparsity_text(operator.types),
             words.memory_text(operator),
             operator.kernel,
-            ",".join(str(self.numbers[rule]) for rule in dict.fromkeys(operator.rules) if rule in self.numbers),
+            ",".join(str(self.numbers[rule]) for rule in operator.rules if rule in self.numbers),
             operator.measured.seconds,
             operator.measured.calls,
             words.place_text(operator.span, self.main),

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gramian.cost.memory import bytes_text
-from gramian.explain.model import Operator, Pipeline
+from gramian.explain.model import Operator, Pipeline, Section
 from gramian.ir.text import type_text
 from gramian.ir.types import Type, size_text
 from gramian.source import Source, Span
 
+MOST = 0.995
 PANEL = "panel"
 VIEW = "view"
 
@@ -32,8 +33,8 @@ def sizes_text(operator: Operator) -> str:
 
 
 def sparsity_text(types: tuple[Type, ...]) -> str:
-    """The share of cells that are not zero, if that is known and not all."""
-    shares = {type.sparsity for type in types if type.is_matrix and type.sparsity is not None and type.sparsity < 1}
+    """The share of cells that are not zero, if that is known and not nearly all."""
+    shares = {type.sparsity for type in types if type.is_matrix and type.sparsity is not None and type.sparsity < MOST}
     return ", ".join(share_text(share) for share in sorted(shares))
 
 
@@ -41,7 +42,7 @@ def share_text(share: float) -> str:
     """A share with two digits: `12 %`, `0.35 %`."""
     if 0 < share < 1e-4:
         return f"{share * 100:.0e} %".replace("e-0", "e-")
-    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.3g} %"
+    return f"{share * 100:.2g} %" if share < MOST else f"{share * 100:.3g} %"
 
 
 def memory_text(operator: Operator) -> str:
@@ -83,6 +84,11 @@ def places(span: Span | None) -> Iterator[Span]:
 def pipeline_title(pipeline: Pipeline) -> str:
     """`pipeline 1: one pass over 1000000 rows of X, w`"""
     return f"pipeline {pipeline.number}: one pass over {pipeline.rows} rows of {', '.join(pipeline.panels)}"
+
+
+def awaits_text(section: Section) -> str:
+    """Said before code that is compiled when it is reached."""
+    return f"compiled when reached, for the sizes of {', '.join(section.awaits)}"
 
 
 # Kernels that are worth a word on a card.

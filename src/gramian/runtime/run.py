@@ -90,11 +90,11 @@ class Execution:
     def load_part(self, program: Program, point: LatePoint, *, generic: bool) -> Callable[[list[Any]], Any]:
         """The rest of a region, compiled while the script runs: the main function of a program of its own."""
         name = f"part_{len(self.units)}"
-        if self.statistics is not None:
-            self.statistics.parts.append(program)
         part: Callable[[list[Any]], Any] = self._load(program, generate_part(program, point, name, generic=generic))[
             name
         ]
+        if self.statistics is not None:
+            self.statistics.parts[next(reversed(self.units))] = program
         return part
 
     def count(self, what: str) -> None:

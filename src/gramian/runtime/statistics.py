@@ -39,13 +39,14 @@ Counts = dict[Call, tuple[float, int]]  # seconds and number of calls
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The calls of an operator from one place. `node` is what was computed there, if that is known."""
+    """The calls of an operator from one place. `node` is what was computed there, if known; `file` is the generated code."""
 
     name: str
     seconds: float
     calls: int
     span: Span | None
     node: Node | None
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,14 @@ class Statistics:
     """Time and number of calls; scalar operators that run as plain Python are not counted.
 
     `counters` are other things that a run counts, by what they are called in the report. `units` is the generated code
-    by file names, `parts` are the programs that were compiled while the script ran: rests of regions, as main functions.
+    by file names; `parts` are those of them that were compiled while the script ran, as programs whose main function is the
+    rest of a region.
     """
 
     total: float = 0.0  # seconds of the whole run
     counters: dict[str, int] = field(default_factory=dict)
     units: dict[str, Generated] = field(default_factory=dict, repr=False)
-    parts: list[Program] = field(default_factory=list, repr=False)
+    parts: dict[str, Program] = field(default_factory=dict, repr=False)
     _counts: Counts = field(default_factory=dict, repr=False)
     _running: dict[tuple[str, CodeType, int], list[float]] = field(default_factory=dict, repr=False)
     _known: frozenset[str] | None = field(default=None, repr=False)
@@ -142,12 +144,12 @@ class Statistics:
     def _timing(self, call: Call, seconds: float, calls: int) -> Timing:
         generated = self.units.get(call.file)
         if call.site is None or generated is None:  # another kernel, or in code that only another process had
-            return Timing(call.name, seconds, calls, None, None)
+            return Timing(call.name, seconds, calls, None, None, call.file)
         node, item, span = generated.meaning(call.site)
         name = call.name
         if name == PIPELINE and node is not None and node.op is FUSED:
             name = f"{PIPELINE}: {pipeline_text(node, item)}"
-        return Timing(name, seconds, calls, span, node)
+        return Timing(name, seconds, calls, span, node, call.file)
 
     def heaviest(self, number: int | None = None) -> list[Total]:
         """The operators that took most time, the heaviest first."""
