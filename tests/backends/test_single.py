@@ -265,7 +265,7 @@ aggregation = function(list[unknown] model, list[unknown] hyperparams, list[unkn
 }
 X = rand(rows=60, cols=2, seed=1)
 model = paramserv(model=list(w=matrix(0, rows=2, cols=1)), features=X, labels=X %*% matrix("1 2", rows=2, cols=1),
-  upd="gradients", agg="aggregation", epochs=20, batchsize=10, k=2, hyperparams=list(step=0.3))
+  upd="gradients", agg="aggregation", epochs=20, batchsize=10, k=2, utype="BSP", hyperparams=list(step=0.3))
 print(toString(as.matrix(model["w"]), decimal=2))
 """
 TRANSFORMED = """

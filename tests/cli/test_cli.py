@@ -20,7 +20,9 @@ def gramian(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.dml"
-    path.write_text('n = ifdef($n, 2)\nX = matrix(n, rows=3, cols=4)\nprint("sum " + sum(X %*% t(X)))\n')
+    path.write_text(
+        'n = ifdef($n, 2)\nX = matrix(n, rows=3, cols=4)\nP = X %*% t(X)\nprint("sum " + (sum(P) + 0 * max(P)))\n'
+    )
     return path
 
 

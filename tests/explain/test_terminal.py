@@ -57,14 +57,14 @@ def test_expressions_are_cut_rather_than_sizes() -> None:
 
 
 def test_every_operator_on_matrices_has_a_line() -> None:
-    found = explained("X = rand(rows=3, cols=2, seed=1)\ny = sum(t(X) %*% (X + 1)) * 2 + 1\nprint(y)")
+    found = explained("X = rand(rows=3, cols=3, seed=1)\ny = max(inv(X) %*% (X + 1)) * 2 + 1\nprint(y)")
     assert [row.text for row in rows(found)] == [
         "main",
-        "X = rand(rows=3, cols=2, seed=1)",
-        "t1 = t(X)",
+        "X = rand(rows=3, cols=3, seed=1)",
+        "t1 = inv(X)",
         "t2 = X + 1",
         "t3 = t1 %*% t2",
-        "t4 = sum(t3)",
+        "t4 = max(t3)",
         "y = t4 * 2 + 1",
         "print(y)",
     ]

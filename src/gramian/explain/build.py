@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from gramian.backends.local.choice import LOOPS, MEANINGS, VIEW, kernel_name, pipeline_choice
+from gramian.backends.local.choice import MEANINGS, VIEW, PipelineChoice, kernel_name, pipeline_choice
 from gramian.cost.memory import Peak, peak, total, value_bytes
 from gramian.explain.compiled import Compiled
 from gramian.explain.kinds import Kind, kind_of
@@ -205,19 +205,22 @@ class Builder:
         self.pipelines += 1
         choice = pipeline_choice(pipeline, self.settings.precision)
         operator = self.operator(line, lambda _: choice.way)
+        operator.meaning = choice.meaning
         operator.pipeline = Pipeline(self.pipelines, pipeline.rows, (), [], [], choice)
         self.link(operator, fused, self.surface.fused)
         operator.covers = (fused,)
         self.open[-1][1].operators.append(operator)
         known = opened(pipeline, [self.surface.without_fusion(arg) for arg in fused.args])
         self.fused = operator, {known[inner]: inner for inner in pipeline.nodes}  # transposes are parts of products
-        operator.pipeline.panels = self.panels(pipeline, fused.args)
+        operator.pipeline.panels = self.panels(pipeline, fused.args, choice)
 
-    def panels(self, pipeline: ir.Pipeline, operands: Sequence[Node]) -> tuple[str, ...]:
+    def panels(self, pipeline: ir.Pipeline, operands: Sequence[Node], choice: PipelineChoice) -> tuple[str, ...]:
         """The names of the operands that a pipeline reads row by row."""
-        read = {
-            a for n in pipeline.nodes if (role := role_of(n)) is not None for a in panel_operands(n, role) if a.is_var
-        }
+        if choice.driver is not None:
+            read = {choice.driver}
+        else:
+            roles = {n: role for n in pipeline.nodes if (role := role_of(n)) is not None}
+            read = {a for n, role in roles.items() for a in panel_operands(n, role) if a.is_var}
         numbers = sorted(int(node.name[1:]) for node in read)
         return tuple(_name(operands[at], self.surface.fused) for at in numbers)
 
@@ -227,7 +230,7 @@ class Builder:
         choice = fused.pipeline.choice
         operator = self.operator(line, lambda node: choice.step(members[node]) if node in members else VIEW)
         operator.within = fused
-        operator.meaning = MEANINGS[LOOPS] if operator.kernel.startswith("loop") else operator.meaning
+        operator.meaning = choice.meaning if operator.kernel.startswith("loop") else operator.meaning
         fused.pipeline.operators.append(operator)
         if line.node is not None and line.node.args:
             self.link(operator, line.node, self.surface.unfused)

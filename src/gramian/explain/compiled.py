@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gramian.ir.mapping import map_nodes
 from gramian.ir.node import Node, walk
 from gramian.ir.program import Program, item_roots, items
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import PIPELINE
-from gramian.passes.simplify import simplify
+from gramian.passes.simplify import simplify, simplify_with
 from gramian.rewrite.driver import Driver
-from gramian.rewrite.rules import all_rules
+from gramian.rewrite.rules import rule_index
 from gramian.runtime.run import deep_recursion
 from gramian.settings import Settings
 from gramian.source import Source, Span
@@ -70,13 +69,13 @@ def _compile(source: Source, settings: Settings) -> Compiled:
     program = lower(source, parse, settings)
     before = _operators(program)
     records = [PassRecord("lower", before.total(), before.total(), 0)]
-    driver = Driver(all_rules())
+    driver = Driver(rule_index())
     made_at: dict[tuple[str, Span], Rules] = {}
     for step in PIPELINE:
         if records[-1].name == settings.until:
             break
         if step is simplify:
-            program = map_nodes(program, driver.simplify)
+            program = simplify_with(program, driver)
             made_at = _places(program, driver)
         else:
             program = step(program, Facts())
@@ -84,7 +83,7 @@ def _compile(source: Source, settings: Settings) -> Compiled:
         made, removed = (after - before).total(), (before - after).total()
         records.append(PassRecord(step.__name__, after.total(), made, removed))
         before = after
-    made_by = {node: tuple(rule.text for rule in rules) for node, rules in driver.made.items()}
+    made_by = {node: tuple(dict.fromkeys(rule.text for rule in rules)) for node, rules in driver.made.items()}
     return Compiled(program, settings, tuple(records), driver.fired, made_by, made_at)
 
 
@@ -94,7 +93,7 @@ def _places(program: Program, driver: Driver) -> dict[tuple[str, Span], Rules]:
         for item in items(function.body):
             for node in walk(item_roots(item)):
                 if node in driver.made and node in item.spans:
-                    found[node.op.name, item.spans[node]] = tuple(rule.text for rule in driver.made[node])
+                    found[node.op.name, item.spans[node]] = tuple(dict.fromkeys(r.text for r in driver.made[node]))
     return found
 
 

@@ -54,7 +54,7 @@ class Details:
         result = operator.result
         if operator.pipeline is not None:
             yield "rows", f"{operator.pipeline.rows:,}".replace(",", " ")
-            yield "reads", ", ".join(operator.pipeline.panels), "row by row"
+            yield "reads", words.operands_text(operator.pipeline), "row by row"
         elif result is not None and (result.is_matrix or result.rows is not None or result.cols is not None):
             yield "rows × columns", words.result_text(result).replace("x", " × ")
         elif operator.types:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gramian.backends.local.choice import VIEW, PipelineChoice
+from gramian.backends.local.choice import ALONE, VIEW, PipelineChoice
 from gramian.cost.memory import Peak
 from gramian.explain.compiled import PassRecord
 from gramian.explain.kinds import Kind
@@ -69,7 +69,8 @@ class Operator:
     @property
     def is_panel(self) -> bool:
         """Are never more than a few rows of the value in memory?"""
-        return self.within is not None and self.within.pipeline is not None and self not in self.within.pipeline.results
+        pipeline = self.within.pipeline if self.within is not None else None
+        return pipeline is not None and self not in pipeline.results and pipeline.choice.way != ALONE
 
     @property
     def targets(self) -> list[str]:
@@ -90,7 +91,7 @@ class Pipeline:
 
     number: int
     rows: int
-    panels: tuple[str, ...]  # the operands that it reads row by row
+    panels: tuple[str, ...]  # the operands that it reads row by row, or the one whose stored cells it runs through
     operators: list[Operator]
     results: list[Operator]
     choice: PipelineChoice

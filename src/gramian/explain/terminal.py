@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from gramian.backends.local.choice import LOOPS, MADE_DENSE, PANELS, SPARSE
+from gramian.backends.local.choice import ALONE, LOOPS, MADE_DENSE, PANELS, SPARSE
 from gramian.explain import words
 from gramian.explain.measured import seconds_of
 from gramian.explain.model import Explanation, Operator, Section
@@ -31,7 +31,7 @@ HOT, WARM = 0.5, 0.02  # of the time of the heaviest operator
 HEADS = {"function": "bold", "main": "bold", "late": "bold", "block": "dim"}
 CONTROL = "magenta"
 FUSED = "cyan"
-UNUSUAL = {SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED}
+UNUSUAL = {SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED, ALONE: FUSED}
 LEGEND = {
     "?": "?: not known before it runs",
     words.VIEW: "view: the memory of its operand",
@@ -166,9 +166,7 @@ class Rows:
             yield self.row(operator, guides, operator.text)
             return
         yield replace(
-            self.row(
-                operator, guides + OPENS, f"pipeline {pipeline.number}: one pass over {', '.join(pipeline.panels)}"
-            ),
+            self.row(operator, guides + OPENS, words.short_title(pipeline)),
             style=FUSED,
             result=f"{pipeline.rows} rows",
             sparsity="",

@@ -83,7 +83,20 @@ def places(span: Span | None) -> Iterator[Span]:
 
 def pipeline_title(pipeline: Pipeline) -> str:
     """`pipeline 1: one pass over 1000000 rows of X, w`"""
-    return f"pipeline {pipeline.number}: one pass over {pipeline.rows} rows of {', '.join(pipeline.panels)}"
+    of = "rows of" if pipeline.choice.driver is None else "rows,"
+    return f"pipeline {pipeline.number}: one pass over {pipeline.rows} {of} {operands_text(pipeline)}"
+
+
+def short_title(pipeline: Pipeline) -> str:
+    """The same where the number of rows stands elsewhere."""
+    way = "" if pipeline.choice.driver is not None else "one pass over "
+    return f"pipeline {pipeline.number}: {way}{operands_text(pipeline)}"
+
+
+def operands_text(pipeline: Pipeline) -> str:
+    """What a pipeline passes over."""
+    stored = "stored cells of " if pipeline.choice.driver is not None else ""
+    return stored + ", ".join(pipeline.panels)
 
 
 def awaits_text(section: Section) -> str:

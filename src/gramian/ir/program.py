@@ -73,13 +73,15 @@ class Parallel:
     """What makes a `for` a `parfor`.
 
     `results` are the variables that outlive it, `accumulators` those of them that iterations add to, `initial` the other
-    variables that the body assigns and that have a value before; `workers` is how many were asked for.
+    variables that the body assigns and that have a value before; `workers` is how many were asked for. Iterations of an
+    `ordered` one run one after the other, since without the dependency check they may do what workers cannot do apart.
     """
 
     results: tuple[str, ...]
     accumulators: tuple[str, ...]
     initial: tuple[str, ...]
     workers: int | None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -129,21 +129,41 @@ def generator(seed: int, block: int, use: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=(seed % 2**64) + (block << 64), counter=use << 192))
 
 
+class _Sequence:
+    """A sequence of seeds, one of many with the same start; made when the first one is taken."""
+
+    __slots__ = ("_generator", "_key")
+
+    def __init__(self, seed: int, number: int) -> None:
+        self._key = (seed % 2**64) + (number << 64)
+        self._generator: np.random.Generator | None = None
+
+    def next(self) -> int:
+        if self._generator is None:
+            self._generator = np.random.Generator(np.random.Philox(key=self._key))
+        return int(self._generator.integers(2**63))
+
+
 class FreshSeeds:
     """A new seed for every call without one: unpredictable, or a sequence that a run's own seed fixes."""
 
     def __init__(self) -> None:
-        self._sequence: ContextVar[np.random.Generator | None] = ContextVar("fresh seeds", default=None)
+        self._sequence: ContextVar[_Sequence | None] = ContextVar("fresh seeds", default=None)
 
     def next(self) -> int:
         sequence = self._sequence.get()
-        if sequence is None:
-            return int.from_bytes(os.urandom(8))
-        return int(sequence.integers(2**63))
+        return int.from_bytes(os.urandom(8)) if sequence is None else sequence.next()
 
-    def start(self, seed: int | None) -> None:
-        """In this context, take new seeds from a sequence that starts at `seed`, or unpredictable ones for None."""
-        self._sequence.set(None if seed is None else np.random.Generator(np.random.Philox(key=seed % 2**64)))
+    @property
+    def are_fixed(self) -> bool:
+        return self._sequence.get() is not None
+
+    def start(self, seed: int | None, number: int = 0) -> None:
+        """In this context, take new seeds from sequence `number` of those that start at `seed`.
+
+        For None they are unpredictable.
+        """
+        self._sequence.set(None if seed is None else _Sequence(seed, number))
 
     def branch(self, count: int) -> list[int | None]:
         """What to start the sequences of threads with, so that the timing of the threads has no influence on them."""

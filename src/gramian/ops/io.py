@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gramian.errors import OperationError, SizeError
@@ -117,7 +118,7 @@ def type_from_file(path: str, types: tuple[Type, ...]) -> Type:
         raise problem
     if complete:
         plan = resolve(path, known)
-        return _type_of(plan.data_type, plan.value_type, plan.rows, width(plan))
+        return with_sparsity(_type_of(plan.data_type, plan.value_type, plan.rows, width(plan)), plan.nnz)
     return _type_by_metadata(path, known)
 
 
@@ -126,7 +127,15 @@ def _type_by_metadata(path: str, known: Mapping[str, Any]) -> Type:
     metadata = read_metadata(path)
     found = joined(given, metadata)
     cols = found.get("cols") if metadata and "cols" in metadata.options else _columns(given)
-    return _type_of(found.get("data_type", "matrix"), found.get("value_type", "unknown"), found.get("rows"), cols)
+    type = _type_of(found.get("data_type", "matrix"), found.get("value_type", "unknown"), found.get("rows"), cols)
+    return with_sparsity(type, metadata.options.get("nnz") if metadata else None)
+
+
+def with_sparsity(type: Type, nonzeros: int | None) -> Type:
+    """The type with what a count of cells says about it. Such counts may be out of date, and only serve as estimates."""
+    if not type.is_matrix or not type.cells or nonzeros is None or nonzeros < 0:
+        return type
+    return replace(type, sparsity=min(1.0, nonzeros / type.cells))
 
 
 def _columns(given: Mapping[str, Any]) -> int | None:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
@@ -267,13 +268,23 @@ _NONE = object()
 
 
 class Output:
-    """Where print writes: standard output, as it is at that moment, unless redirected."""
+    """Where print writes: standard output, as it is at that moment, unless redirected for all or for one context."""
 
     def __init__(self) -> None:
         self._write: Callable[[str], object] | None = None
+        self._here: ContextVar[Callable[[str], object] | None] = ContextVar("output", default=None)
 
     def write(self, text: str) -> None:
-        (self._write or sys.stdout.write)(text)
+        (self._here.get() or self._write or sys.stdout.write)(text)
+
+    @contextmanager
+    def here(self, write: Callable[[str], object]) -> Iterator[None]:
+        """Give what is printed meanwhile in this context, that is by this thread, to another function."""
+        before = self._here.set(write)
+        try:
+            yield
+        finally:
+            self._here.reset(before)
 
     @contextmanager
     def to(self, write: Callable[[str], object]) -> Iterator[None]:

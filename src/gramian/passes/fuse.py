@@ -40,8 +40,7 @@ from gramian.ir.program import (
     map_functions,
     map_regions,
 )
-from gramian.ir.sparse import worth
-from gramian.ir.types import Type
+from gramian.ir.stored import Cells, cells_of, driver, is_sparse_type
 from gramian.passes.facts import Facts
 
 SMALLEST = 1 << 16  # cells of the largest panel operand; below, single operators are as fast
@@ -97,7 +96,7 @@ def without_dead_assignments(block: Block, live: frozenset[str]) -> Block:
         if isinstance(statement, Assign):
             dead = statement.target in assigned or statement.target not in live
             assigned.add(statement.target)
-            if dead and candidate_role(statement.value) is not None:
+            if dead and has_sizes(statement.value):
                 continue
         kept.append(statement)
     return block if len(kept) == len(block.statements) else replace(block, statements=tuple(reversed(kept)))
@@ -199,12 +198,20 @@ class Groups:
         self.clock = clock
         self.nodes = list(walk(tops))
         self.tops = set(tops)
-        self.roles = {node: role for node in self.nodes if (role := candidate_role(node)) is not None}
+        self.cells = cells_where_needed(self.nodes, self.tops)
+        self.roles = {node: role for node in self.nodes if (role := self._role(node)) is not None}
         self.rows = {node: panel_rows(node, role) or 0 for node, role in self.roles.items()}
+        self.users: dict[Node, set[Node]] = {node: set() for node in self.nodes}
+        for node in self.nodes:
+            for arg in inputs_of(node) if node in self.roles else node.args:
+                self.users[arg].add(node)
         self.passes: dict[Node, int] = {}
         for node in self.nodes:
             self.passes[node] = self._earliest(node)
         self._delay()
+
+    def _role(self, node: Node) -> Role | None:
+        return role_of(node) if node in self.cells else candidate_role(node)
 
     def found(self) -> list[Group]:
         leader = {node: node for node in self.roles}
@@ -226,13 +233,27 @@ class Groups:
         for node in self.nodes:
             if node in leader:
                 members.setdefault(top(node), []).append(node)
-        return [Group(tuple(m), self.rows[m[0]]) for m in members.values()]
+        return [Group(tuple(m), self.rows[m[0]]) for m in members.values() if self._is_uniform(m)]
+
+    def _is_uniform(self, members: list[Node]) -> bool:
+        """Can the members run in one pass: all over dense rows, or all over the stored cells of one matrix?"""
+        if not any(is_sparse_type(a.type) for n in members for a in inputs_of(n)):
+            return not any(self.cells.get(n) in LIMITED for n in members)
+        if any(n not in self.cells for n in members):
+            return False
+        inside = set(members)
+        outside = [n for n in members if n in self.tops or self.users[n] - inside]
+        return driver(members, outside, self.cells) is not None and not any(
+            self.cells[n] is Cells.SAMPLED for n in outside
+        )
 
     def _joins(self, arg: Node, node: Node) -> bool:
         """Can the node read the rows of its operand as they are made?"""
         role = self.roles.get(arg)
         if role is None or is_sink(role) or self.clock[arg] != self.clock[node]:
             return False
+        if self.cells.get(arg) is Cells.DENSE:
+            return False  # pipelines over stored cells only give such matrices
         return self.rows[arg] == self.rows[node]
 
     def _earliest(self, node: Node) -> int:
@@ -277,16 +298,57 @@ def candidate_role(node: Node) -> Role | None:
     return role
 
 
-def is_sparse_type(type: Type) -> bool:
-    """Will a matrix of the type be stored as a sparse one, as far as that is known?"""
-    cells = type.cells
-    return (
-        type.is_matrix and type.sparsity is not None and cells is not None and worth(cells, int(type.sparsity * cells))
-    )
+# Cells of a matrix that are computed only where a sparse matrix has stored ones.
+LIMITED = (Cells.STORED, Cells.SAMPLED)
+
+
+def cells_where_needed(nodes: Sequence[Node], tops: set[Node]) -> dict[Node, Cells]:
+    """The nodes that pipelines over stored cells could compute, and which of their cells.
+
+    A sampled matrix must not be needed as a whole anywhere.
+    """
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for arg in inputs_of(node) if role_of(node) is not None else node.args:
+            users.setdefault(arg, []).append(node)
+    if not any(is_sparse_type(node.type) for node in nodes):
+        return {}
+    refused: set[Node] = set()
+    while True:
+        found: dict[Node, Cells] = {}
+        for node in nodes:
+            cells = cells_of(node, found) if node not in refused and has_sizes(node) else None
+            if cells is not None:
+                found[node] = cells
+        wrong = {
+            node
+            for node, cells in found.items()
+            if cells is Cells.SAMPLED and (node in tops or any(found.get(u) not in LIMITED for u in users[node]))
+        }
+        if not wrong:
+            return found
+        refused |= wrong
+
+
+def has_sizes(node: Node) -> bool:
+    """May the node be in a pipeline, with all sizes known and enough rows?"""
+    role = role_of(node)
+    if role is None or (panel_rows(node, role) or 0) < FEWEST_ROWS:
+        return False
+    operands = [a for a in inputs_of(node) if a.type.is_matrix]
+    if is_sink(role) and (node.type.cells or 1) > LARGEST_PARTIAL:
+        return False
+    return all(a.type.cells for a in operands) and (not node.type.is_matrix or bool(node.type.cells))
+
+
+def is_over_stored(group: Group) -> bool:
+    return any(is_sparse_type(a.type) for n in group.nodes for a in inputs_of(n))
 
 
 def is_worthwhile(group: Group) -> bool:
     """Is one pass better than the operators on their own?"""
+    if is_over_stored(group):
+        return len(group.nodes) > 1
     roles = {node: role_of(node) for node in group.nodes}
     largest = max(
         max([n.type.cells or 1, *(a.type.cells or 1 for a in panel_operands(n, role))])

@@ -42,8 +42,14 @@ def _size(program: Program) -> int:
 
 
 def _remove_unread(function: Function, pure: set[str]) -> Function:
+    read = read_variables(function)
+    return function if read is None else replace(function, body=_region(function.body, read, pure))
+
+
+def read_variables(function: Function) -> set[str] | None:
+    """The variables of a function that some block or its caller reads; None stands for all."""
     if any(node.op.name == "time" for node in nodes(function.body)):
-        return function  # what is assigned before time() is complete then, and measured by it
+        return None  # what is assigned before time() is complete then, and measured by it
     read = {o.name for o in function.outputs}
     for item in items(function.body):
         if isinstance(item, For) and item.parallel is not None:
@@ -51,7 +57,7 @@ def _remove_unread(function: Function, pure: set[str]) -> Function:
     for node in nodes(function.body):
         if node.is_var or node.op.name == "exists":
             read.add(node.name)
-    return replace(function, body=_region(function.body, read, pure))
+    return read
 
 
 def _region(region: Region, read: set[str], pure: set[str]) -> Region:

@@ -4,7 +4,7 @@
 >>> s = sum((X - colMeans(X)) ^ 2)                # compiled for that size
 
 The run time compiles the rest for the sizes that it sees (`runtime/late.py`), which it can do only between blocks. A
-matrix of unknown size ends a block if its operands' sizes are known: what depends on it alone is known together with it.
+matrix of unknown size or storage ends a block if those of its operands are known: what depends on it alone is known with it.
 Numbers end a block if later sizes depend on them, outside of loops, where they would be others in each turn.
 """
 
@@ -41,8 +41,9 @@ def split_blocks(program: Program, facts: Facts) -> Program:
     return map_functions(program, lambda f: Splitter(f).function())
 
 
-def has_unknown_size(node: Node) -> bool:
-    return node.type.kind is Kind.MATRIX and node.type.cells is None
+def is_uncertain(node: Node) -> bool:
+    """Is it a matrix of which only the run time knows the size, or how it is stored?"""
+    return node.type.kind is Kind.MATRIX and (node.type.cells is None or node.type.sparsity is None)
 
 
 def sizing_names(region: Region) -> set[str]:
@@ -54,7 +55,7 @@ def sizing_numbers(below: Iterable[Node]) -> set[Node]:
     """The scalars, not known yet, that unknown sizes of matrices depend on."""
     found: set[Node] = set()
     for node in below:
-        if has_unknown_size(node) and node.op.params:
+        if node.type.kind is Kind.MATRIX and node.type.cells is None and node.op.params:
             for arg in node.args:
                 if arg.type.is_numeric and arg.type.known is None:
                     found.update(n for n in walk([arg]) if n.type.is_numeric and n.type.known is None)
@@ -74,7 +75,7 @@ class Splitter:
         )
 
     def function(self) -> Function:
-        if not any(has_unknown_size(n) for n in nodes(self.whole.body)):
+        if not any(is_uncertain(n) for n in nodes(self.whole.body)):
             return self.whole
         self.names = sizing_names(self.whole.body)
         return replace(self.whole, body=self.region(self.whole.body, in_loop=False))
@@ -164,12 +165,12 @@ class Splitter:
 
 
 def is_pivot(node: Node) -> bool:
-    """Does the size of the matrix show only now, although those of its operands are known?"""
-    if not has_unknown_size(node):
+    """Does the size of the matrix, or its storage, show only now, although those of its operands are known?"""
+    if not is_uncertain(node):
         return False
     while node.op is OUTPUT:
         node = node.args[0]
-    return not any(has_unknown_size(arg) for arg in node.args)
+    return not any(is_uncertain(arg) for arg in node.args)
 
 
 def _is_of_same_call(a: Statement, b: Statement) -> bool:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from gramian.ir.fused import Pipeline
 from gramian.ir.node import Node
 from gramian.ir.op import Op
-from gramian.ir.program import Assign, Block, For, Function, If, Item, Program, Region, While, assigned, items
+from gramian.ir.program import Assign, Block, For, Function, If, Item, Program, Region, While, assigned, items, nodes
 from gramian.ir.types import Kind
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
 from gramian.runtime.late import LatePoint, LatePoints, definite_after, definite_inside
@@ -51,7 +51,8 @@ class Generated:
 
     `kernels`, `pipelines` and `functions` map names in the source to operators, pipelines and functions of the program;
     `parts` are functions that are the rest of others, `late` the places where such rests are compiled while running.
-    `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known.
+    `loops` lists the `for` loops as first line, last line, variable, and upper bound if it is known; `parfors` holds
+    the `parfor` loops, each with the lines of the function that its body became.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -61,6 +62,7 @@ class Generated:
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     loops: list[tuple[int, int, str, int | None]] = field(default_factory=list)
+    parfors: list[tuple[For, slice]] = field(default_factory=list)
     parts: dict[str, Function] = field(default_factory=dict)
     late: dict[str, LatePoint] = field(default_factory=dict)
 
@@ -287,8 +289,8 @@ class FunctionWriter:
         """The body becomes a function of its own, so that only the results outlive an iteration."""
         assert item.parallel is not None
         self.bodies += 1
-        name, index = f"body_{self.bodies}", f"i_{self.bodies}"
-        over = self.loop_range(item)
+        name, over = f"body_{self.bodies}", f"over_{self.bodies}"
+        self.line(f"{over} = {self.loop_range(item)}")
         if item.parallel.results:
             with self.indented("if False:"):  # nonlocal names must be bound somewhere, even where no value ever was
                 for result in item.parallel.results:
@@ -299,17 +301,23 @@ class FunctionWriter:
         for variable in item.parallel.initial:
             if variable in self.updated:
                 self.line(f"o_{variable} = False")
+        start = len(self.out.lines)
         with self.indented(f"def {name}({', '.join(params)}):"):
             shared = [f"v_{n}" for n in item.parallel.results]
             shared += [f"o_{n}" for n in sorted(self.updated - inside)]
             if shared:
                 self.line(f"nonlocal {', '.join(shared)}")
+            asked = {str(node.attrs[0]) for node in nodes(item.body) if node.op.name == "exists"} - inside
+            if asked:
+                with self.indented("if False:"):  # exists() sees variables from outside only where the body names them
+                    self.line(", ".join(f"v_{variable}" for variable in sorted(asked)))
             self.parfors += 1
             self.region(item.body)
             self.parfors -= 1
-        self.span = item.span
-        with self.indented(f"for {index} in {over}:"):
-            self.line(f"{name}({index})")
+        self.out.loops.append((start + 1, len(self.out.lines), item.variable, item.stop.type.int_value()))
+        self.span, self.origin = item.span, None
+        self.line(f"parallel_for({name}, {over}, {len(self.out.parfors)})")
+        self.out.parfors.append((item, slice(start, len(self.out.lines) - 1)))
 
     def temporary(self) -> str:
         if self.free:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from gramian.runtime.backend import Kernel
 Entry = tuple[Function, Callable[..., Any]]
 
 CONVERT: Mapping[Any, Callable[[Any], Any]] = {INT: as_int, DOUBLE: as_double, BOOLEAN: as_logical, STRING: text}
+
+compiling = RLock()  # whoever compiles while a script runs, as one thread at a time may do
 
 
 class FunctionTable:
@@ -58,7 +61,8 @@ class FunctionTable:
 
     def _find(self, name: str) -> Entry | None:
         if name not in self.functions and name not in REGISTRY:
-            found = self._load(name)
+            with compiling:
+                found = self.functions.get(name) or self._load(name)
             if found is not None:
                 self.functions[name] = found
         return self.functions.get(name)

@@ -35,7 +35,8 @@ from gramian.ir.sparse import is_sparse
 from gramian.ir.types import INT, Kind, Known, Type, join, matrix, value_type_of
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
-from gramian.passes.split_blocks import has_unknown_size, sizing_names
+from gramian.passes.split_blocks import is_uncertain, sizing_names
+from gramian.runtime.functions import compiling
 
 if TYPE_CHECKING:
     from gramian.runtime.run import Execution
@@ -76,7 +77,7 @@ class LatePoints:
     def __init__(self, function: Function, *, generic: bool) -> None:
         self.function = function
         self.generic = generic
-        self.is_needed = any(has_unknown_size(n) for n in nodes(function.body))
+        self.is_needed = any(is_uncertain(n) for n in nodes(function.body))
         self._live: Liveness | None = None
 
     @property
@@ -99,7 +100,7 @@ class LatePoints:
         if not reads <= definite.keys():
             return None
         types = {name: definite[name] for name in sorted(reads)}
-        unknown = any(t.kind is Kind.MATRIX and t.cells is None for t in types.values())
+        unknown = any(t.kind is Kind.MATRIX and None in (t.cells, t.sparsity) for t in types.values())
         sizing = frozenset() if in_loop else frozenset(n for n in sizing_names(rest) & reads if types[n].known is None)
         if not (unknown or sizing) or not repays(rest):
             return None
@@ -175,7 +176,8 @@ class Late:
     def __call__(self, inputs: list[Any]) -> Any:
         plan = self.general if len(self.plans) > MOST_PLANS else None
         if plan is None:
-            plan = self._plan(inputs)
+            with compiling:
+                plan = self._plan(inputs)
         else:
             self.execution.count("plans for all sizes, used")
         return plan(inputs)

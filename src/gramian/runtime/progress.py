@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from gramian.ops.text import out
 from gramian.runtime.codegen import Generated
+from gramian.runtime.parfor.cost import no_fork
+from gramian.runtime.parfor.loops import under_way
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -55,15 +57,26 @@ class Progress:
     def _watch(self) -> None:
         if self.done.wait(QUIET):
             return
-        from rich.console import Console
-        from rich.live import Live
-        from rich.spinner import Spinner
+        with no_fork:
+            from rich.console import Console
+            from rich.live import Live
+            from rich.spinner import Spinner
 
         spinner = Spinner("dots", self.describe() or "running")
         console = Console(stderr=True)
-        with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as self.live:
+        # It gets no thread of its own: where there are threads that nobody knows, no loop has processes.
+        self.live = Live(
+            spinner,
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with self.live:
             while not self.done.wait(EVERY):
                 spinner.update(text=self.describe() or "running")
+                self.live.refresh()
         self.live = None
 
     def describe(self) -> str | None:
@@ -71,7 +84,11 @@ class Progress:
         frames = self._frames()
         if not frames:
             return None
-        parts = [part for frame in reversed(frames) for part in self._loops(frame)]
+        # The function that is the body of a parfor stands in the loops around it, and so does the function around it.
+        parts = list(dict.fromkeys(part for frame in reversed(frames) for part in self._loops(frame)))
+        parts += [
+            f"{variable}: {tally.done} of {tally.total} done by {workers}" for variable, tally, workers in under_way
+        ]
         span = self._unit(frames[0]).spans[frames[0].f_lineno - 1]
         if span is not None:
             text = span.source.line(span.line).strip()

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.errors import OperationError
+from gramian.errors import GramianError, OperationError
 from gramian.ir import scalar
+from gramian.ir.op import REGISTRY
 from gramian.ir.program import Program
 from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
@@ -26,10 +27,11 @@ from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend, kernel_of, pipeline_kernel
 from gramian.runtime.codegen import Generated, generate, generate_part
-from gramian.runtime.failure import script_error
+from gramian.runtime.failure import InternalError, script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
 from gramian.runtime.late import Late, LatePoint
 from gramian.runtime.paramserv import paramserv
+from gramian.runtime.parfor.loops import ParallelLoops, running_script
 from gramian.runtime.progress import Progress
 from gramian.runtime.statistics import PIPELINE, Statistics, untimed
 from gramian.settings import Settings
@@ -99,7 +101,7 @@ class Execution:
 
     def count(self, what: str) -> None:
         if self.statistics is not None:
-            self.statistics.counters[what] = self.statistics.counters.get(what, 0) + 1
+            self.statistics.count(what)
 
     def functions(self) -> dict[str, Entry]:
         """The functions that eval() may call, by name, with their compiled form."""
@@ -139,6 +141,7 @@ class Execution:
             "store": timed("leftIndex", store),
             "writable": writable,
             "out_of_range": out_of_range,
+            "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }
 
     def run(self) -> None:
@@ -156,6 +159,7 @@ class Execution:
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
                 stack.enter_context(functions_called_by(self.table.call_on_matrix))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
+                stack.enter_context(running_script(self._explained))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.units))
                 self.namespace["f_main"]()
@@ -166,6 +170,12 @@ class Execution:
         finally:
             if self.statistics is not None:
                 self.statistics.total += perf_counter() - start
+
+    def _explained(self, error: Exception) -> GramianError:
+        try:
+            return script_error(error, self.units)
+        except InternalError as defect:
+            return defect
 
 
 @contextmanager

@@ -34,7 +34,8 @@ class Call(NamedTuple):
 
 
 Kernel = Callable[..., Any]
-Counts = dict[Call, tuple[float, int]]  # seconds and number of calls
+Calls = dict[Call, tuple[float, int]]  # seconds and number of calls
+Counts = tuple[Calls, dict[str, int]]  # and what else happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Statistics:
     counters: dict[str, int] = field(default_factory=dict)
     units: dict[str, Generated] = field(default_factory=dict, repr=False)
     parts: dict[str, Program] = field(default_factory=dict, repr=False)
-    _counts: Counts = field(default_factory=dict, repr=False)
+    _calls: Calls = field(default_factory=dict, repr=False)
     _running: dict[tuple[str, CodeType, int], list[float]] = field(default_factory=dict, repr=False)
     _known: frozenset[str] | None = field(default=None, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
@@ -104,23 +105,31 @@ class Statistics:
             found[0] += seconds
             found[1] += 1
 
-    def add(self, found: Counts) -> None:
-        """Count seconds and calls, by operator and place."""
+    def count(self, what: str, times: int = 1) -> None:
+        """Something else happened."""
         with self._lock:
-            self._add(found)
+            self.counters[what] = self.counters.get(what, 0) + times
 
-    def _add(self, found: Counts) -> None:
-        for call, (seconds, calls) in found.items():
-            before = self._counts.get(call, (0.0, 0))
-            self._counts[call] = (before[0] + seconds, before[1] + calls)
-
-    def counts(self) -> Counts:
+    def calls(self) -> Calls:
         """Seconds and calls, by operator and place."""
         with self._lock:
             for (name, code, instruction), (seconds, calls) in self._running.items():
-                self._add({Call(name, code.co_filename, site_of(code, instruction)): (seconds, int(calls))})
+                self._add(Call(name, code.co_filename, site_of(code, instruction)), seconds, int(calls))
             self._running.clear()
-            return dict(self._counts)
+            return dict(self._calls)
+
+    def _add(self, call: Call, seconds: float, calls: int) -> None:
+        before = self._calls.get(call, (0.0, 0))
+        self._calls[call] = (before[0] + seconds, before[1] + calls)
+
+    def add(self, found: Counts) -> None:
+        """Count what another process counted."""
+        calls, others = found
+        with self._lock:
+            for call, measured in calls.items():
+                self._add(call, *measured)
+        for what, times in others.items():
+            self.count(what, times)
 
     def take(self) -> Counts:
         """What was counted so far, for another process to add; counting starts again.
@@ -129,17 +138,18 @@ class Statistics:
         """
         if self._known is None:
             self._known = frozenset(self.units)
-        found = self.counts()
-        with self._lock:
-            self._counts.clear()
-        told = Statistics()
+        found, told = self.calls(), Statistics()
         for call, measured in found.items():
-            told.add({call if call.file in self._known else Call(call.name, "", None): measured})
-        return told.counts()
+            told.add(({call if call.file in self._known else Call(call.name, "", None): measured}, {}))
+        others = dict(self.counters)
+        with self._lock:
+            self._calls.clear()
+            self.counters.clear()
+        return told.calls(), others
 
     def timings(self) -> list[Timing]:
         """Every operator at every place that called it, in the order of the first calls."""
-        return [self._timing(call, *measured) for call, measured in self.counts().items()]
+        return [self._timing(call, *measured) for call, measured in self.calls().items()]
 
     def _timing(self, call: Call, seconds: float, calls: int) -> Timing:
         generated = self.units.get(call.file)

@@ -47,9 +47,10 @@ class LocalBackend:
         )
 
     def pipeline(self, pipeline: Pipeline) -> Kernel | None:
-        from gramian.backends.local.fused.kernel import PipelineKernel
+        from gramian.backends.local.fused.kernel import PipelineKernel, StoredKernel
+        from gramian.backends.local.fused.stored import is_over_stored
 
-        return PipelineKernel(pipeline, self)
+        return StoredKernel(pipeline, self) if is_over_stored(pipeline) else PipelineKernel(pipeline, self)
 
 
 def sparse_kernel(op: Op) -> Kernel:

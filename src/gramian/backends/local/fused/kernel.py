@@ -17,6 +17,7 @@ import numpy as np
 
 from gramian.backends.local.fused.compiled import LOAD, price
 from gramian.backends.local.fused.panels import Pass
+from gramian.backends.local.fused.stored import StoredPass
 from gramian.ir.fused import Pipeline
 from gramian.runtime.backend import Backend, kernel_of, one_by_one
 
@@ -67,6 +68,35 @@ class PipelineKernel:
         """Seconds until the compiled loops are there."""
         prices = (price(*function) for function in self.by_loops.functions(operands))
         return sum(prices) + ("numba" not in sys.modules) * LOAD_COMPILER
+
+
+class StoredKernel:
+    """A pipeline over the stored cells of a sparse matrix, as a function of its operands.
+
+    Operands that are not stored as they were expected to be, or not finite, go through the operators one by one.
+    """
+
+    def __init__(self, pipeline: Pipeline, backend: Backend) -> None:
+        self.by_loops = StoredPass(pipeline)
+        self.alone = one_by_one(pipeline, backend)
+        self.spent = 0.0  # seconds in single operators so far
+
+    def __call__(self, *operands: Any) -> Any:
+        if self.by_loops.suits(operands) and self.repays_compiling(operands):
+            found = self.by_loops.run(operands)
+            if found is not None:
+                return found
+        start = perf_counter()
+        try:
+            return self.alone(*operands)
+        finally:
+            self.spent += perf_counter() - start
+
+    def repays_compiling(self, operands: Sequence[Any]) -> bool:
+        expected = self.spent + self.by_loops.expected(operands)
+        if expected < LOAD:
+            return False
+        return expected >= self.by_loops.price(operands) + ("numba" not in sys.modules) * LOAD_COMPILER
 
 
 def is_dense(value: Any) -> bool:

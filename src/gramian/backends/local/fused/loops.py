@@ -292,7 +292,7 @@ class SweepWriter:
 
     def operand(self, node: Node) -> str:
         if node.is_literal:
-            return _number_text(node)
+            return number_text(node)
         if node in self.w.scalars:
             return self.w.names[node]
         if node in self.loaded:
@@ -421,7 +421,7 @@ class SweepWriter:
             after.append(f"{partial}[0] = {merge}({partial}[0], NAN if {odd} > 0.0 else {best})")
 
 
-def _number_text(node: Node) -> str:
+def number_text(node: Node) -> str:
     value = literal_value(node)
     text = repr(float(value))
     return {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, f"({text})" if text[0] == "-" else text)
