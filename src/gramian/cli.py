@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -55,6 +55,9 @@ PositionalOption = Annotated[
     list[str] | None,
     typer.Option("--args", metavar="V ...", help="Script parameters by position: `-args 3 x.csv` gives $1, $2."),
 ]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
+]
 PrecisionOption = Annotated[
     str,
     typer.Option(
@@ -94,9 +97,7 @@ def run(
             "--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine."
         ),
     ] = "hybrid",
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
-    ] = None,
+    seed: SeedOption = None,
     precision: PrecisionOption = "double",
 ) -> None:
     """Run a script."""
@@ -109,7 +110,9 @@ def run(
 
         script = Script.compile(source(), settings)
         if explain is not None:
-            _explain(source(), settings, explain)
+            from gramian.explain.command import print_plan
+
+            print_plan(source(), settings, explain, sys.stderr)
         try:
             script.run()
         finally:
@@ -164,6 +167,10 @@ def check(
 `gramian explain train.dml -nvargs data=x.csv`
 
 `gramian explain train.dml --after lower`   before any optimisation
+
+`gramian explain train.dml --html plan.html`   as a page for the browser
+
+`gramian explain train.dml --stats`   run it, and show where the time goes
 """
 )
 def explain(
@@ -172,13 +179,30 @@ def explain(
         str | None,
         typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one."),
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="PAGE", help="Write a page with the plan as a graph, in one file."),
+    ] = None,
+    stats: Annotated[
+        int | None,
+        typer.Option(
+            "--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."
+        ),
+    ] = None,
+    seed: SeedOption = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
     precision: PrecisionOption = "double",
 ) -> None:
-    """Show how a script will run: its blocks and operators with sizes and estimated memory."""
-    settings = _settings(nvargs, args, precision)
-    _guarded(lambda: _explain(_source(file, None)(), settings, after or "", sys.stdout))
+    """Show how a script will run: its blocks and operators with sizes, estimated memory and kernels."""
+    settings = _settings(nvargs, args, precision, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+
+    def work() -> None:
+        from gramian.explain.command import explain as command
+
+        command(_source(file, None)(), settings, after or "", html)
+
+    _guarded(work)
 
 
 @app.command(
@@ -267,12 +291,6 @@ def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Sca
             fail(f"script parameter '{name}' is given twice")
         found[name] = parameter_value(text)
     return found
-
-
-def _explain(source: Source, settings: Settings, stage: str, stream: TextIO | None = None) -> None:
-    from gramian.report import print_plan
-
-    print_plan(source, settings, stage, stream or sys.stderr)
 
 
 def render(error: Exception) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gramian.ir.node import Node, walk
+from gramian.ir.node import OUTPUT, Node, walk
 from gramian.ir.op import Trait
 from gramian.ir.program import Assign, Block
 from gramian.ir.types import Kind, Type
@@ -44,8 +44,8 @@ def total(sizes: Iterable[int | None]) -> int | None:
 
 
 def memory_of(node: Node) -> Node:
-    """The node whose memory holds the value: views see that of their first argument."""
-    while is_view(node):
+    """The node whose memory holds the value: views see that of their first argument, results belong to what has them."""
+    while is_view(node) or node.op is OUTPUT:
         node = node.args[0]
     return node
 

@@ -164,13 +164,26 @@ def pipeline_of(node: Node) -> Pipeline:
     return pipeline
 
 
+def opened(pipeline: Pipeline, operands: Sequence[Node]) -> Memo:
+    """What stands for each node of a pipeline if its parameters are these operands."""
+    memo: Memo = {}
+    for root in pipeline.roots:
+        transform(root, lambda n: operands[int(n.name[1:])] if n.is_var else n, memo)
+    return memo
+
+
 def expand(node: Node) -> tuple[Node, ...]:
     """The results of a fused node as ordinary expressions of its operands."""
-    given = dict(enumerate(node.args))
-    memo: Memo = {}
-    return tuple(
-        transform(root, lambda n: given[int(n.name[1:])] if n.is_var else n, memo) for root in pipeline_of(node).roots
-    )
+    pipeline = pipeline_of(node)
+    memo = opened(pipeline, node.args)
+    return tuple(memo[root] for root in pipeline.roots)
+
+
+def fused_node(node: Node | None) -> Node | None:
+    """The fused node that a node is, or is a result of."""
+    if node is not None and node.op is OUTPUT:
+        node = node.args[0]
+    return node if node is not None and node.op is FUSED else None
 
 
 def unfused(node: Node) -> Node:

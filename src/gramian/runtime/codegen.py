@@ -12,14 +12,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import CodeType
+from typing import NamedTuple
 
 from gramian.ir.fused import Pipeline
+from gramian.ir.node import Node
 from gramian.ir.op import Op
-from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items, nodes
+from gramian.ir.program import Assign, Block, For, Function, If, Item, Program, Region, While, assigned, items, nodes
 from gramian.ir.types import Kind
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
 from gramian.runtime.late import LatePoint, LatePoints, definite_after, definite_inside
 from gramian.source import Span
+
+
+class Site(NamedTuple):
+    """Where in generated code an instruction belongs: its line, and the first and last column of its expression.
+
+    The columns are None if the expression is not known, or goes over several lines.
+    """
+
+    line: int
+    start: int | None
+    end: int | None
+
+
+def site_of(code: CodeType, instruction: int) -> Site | None:
+    """The site of an instruction, counted in bytes as in `f_lasti`."""
+    first, last, start, end = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    if first is None:
+        return None
+    return Site(first, start, end) if first == last else Site(first, None, None)
 
 
 @dataclass
@@ -46,6 +69,19 @@ class Generated:
     @property
     def source(self) -> str:
         return "\n".join(self.lines) + "\n"
+
+    def expression(self, site: Site) -> str:
+        """The generated expression at a site, or else all of the line."""
+        line = self.lines[site.line - 1]
+        return line.strip() if site.start is None else line.encode()[site.start : site.end].decode()
+
+    def meaning(self, site: Site) -> tuple[Node | None, Item | None, Span | None]:
+        """The node that the expression at a site computes, the item that it is in, and its place in the script."""
+        span, origin = self.spans[site.line - 1], self.origins[site.line - 1]
+        if origin is None:
+            return None, None, span
+        node = origin.parts.get(self.expression(site), origin.node)
+        return node, origin.item, span if node is None else origin.item.spans.get(node, span)
 
 
 def generate(program: Program) -> Generated:

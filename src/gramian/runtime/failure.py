@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +17,7 @@ from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
 from gramian.ir.sparse import is_sparse
 from gramian.ir.types import Kind, Type
-from gramian.runtime.codegen import Generated
+from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
 
 # The generated sources of a running program, by the names of the files that Python takes them for.
@@ -74,12 +73,8 @@ def _point(traceback: TracebackType, generated: Generated) -> Point:
 
 def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
     """The expression in a generated line that was being evaluated, or else all of the line."""
-    line = generated.lines[traceback.tb_lineno - 1]
-    positions = traceback.tb_frame.f_code.co_positions()
-    first, last, start, end = next(islice(positions, traceback.tb_lasti // 2, None))
-    if first != last or start is None or end is None:
-        return line.strip()
-    return line.encode()[start:end].decode()
+    site = site_of(traceback.tb_frame.f_code, traceback.tb_lasti)
+    return generated.expression(site if site is not None else Site(traceback.tb_lineno, None, None))
 
 
 def script_error(error: BaseException, units: Units) -> ScriptError:
