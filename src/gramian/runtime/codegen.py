@@ -17,6 +17,7 @@ from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
+from gramian.runtime.release import Releases
 from gramian.source import Span
 
 
@@ -63,6 +64,7 @@ class FunctionWriter:
         self.temps = 0
         self.free: list[str] = []
         self.bodies = 0
+        self.releases = Releases(self, function)
         # The variables that some statement writes into by index.
         self.updated = {
             s.target
@@ -94,6 +96,7 @@ class FunctionWriter:
         with self.indented(f"def f_{self.function.name}({params}):"):
             for name in sorted(self.updated):
                 self.line(f"o_{name} = False")
+            self.releases.parameters(self.function.body)
             self.region(self.function.body)
             self.span, self.origin = self.function.span, None
             outputs = [f"v_{o.name}" for o in self.function.outputs]
@@ -113,14 +116,18 @@ class FunctionWriter:
                     self.parallel_for(item)
                 case For():
                     self.for_loop(item)
+            if not isinstance(item, Block):
+                self.releases.after(item)
 
     def branch(self, item: If) -> None:
         self.span = item.spans.get(item.test, item.span)
         test = self.test(item)
         with self.indented(f"if {test}:"):
+            self.releases.on_entry(item.then, item)
             self.region(item.then)
         if item.orelse:
             with self.indented("else:"):
+                self.releases.on_entry(item.orelse, item)
                 self.region(item.orelse)
 
     def while_loop(self, item: While) -> None:
@@ -143,19 +150,18 @@ class FunctionWriter:
         writer.prepare(item.test)
         text = writer.truth(item.test)
         self.origin = writer.origin(text, item.test)
-        writer.close()
-        return text
+        return writer.released(text)
 
     def loop_range(self, item: For) -> str:
         self.span = item.spans.get(item.start, item.span)
         writer = BlockWriter(self, item, item.bounds)
         bounds = [writer.operand(bound) for bound in item.bounds]
         self.origin = writer.origin(", ".join(bounds), item.step or item.start)
-        writer.close()
         known = [bound.type.int_value() for bound in item.bounds]
         if len(known) == 2 and known[0] is not None and known[1] is not None and known[0] <= known[1]:
+            writer.close()
             return f"range({known[0]}, {known[1] + 1})"
-        return f"loop_range({', '.join(bounds)})"
+        return writer.released(f"loop_range({', '.join(bounds)})")
 
     def for_loop(self, item: For) -> None:
         over = self.loop_range(item)
@@ -185,10 +191,14 @@ class FunctionWriter:
             shared += [f"o_{n}" for n in sorted(self.updated - inside)]
             if shared:
                 self.line(f"nonlocal {', '.join(shared)}")
+            own, self.releases.own = self.releases.own, inside
             self.region(item.body)
+            self.releases.own = own
         self.span = item.span
         with self.indented(f"for {index} in {over}:"):
             self.line(f"{name}({index})")
+        if item.parallel.initial:
+            self.line(f"{name} = None")  # it holds the values that these variables had
 
     def temporary(self) -> str:
         if self.free:
