@@ -25,6 +25,7 @@ class Settings:
     `parameters` are the script's `$name` values. `seed` makes random numbers without a seed of their own reproducible.
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
     compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
+    `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
 
     Raises:
         UsageError: there is no such precision.
@@ -36,6 +37,8 @@ class Settings:
     until: str | None = None
     progress: bool = False
     precision: str = "double"
+    memory: int | None = None
+    scratch: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
