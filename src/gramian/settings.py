@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gramian.budget import checked_size
 from gramian.errors import UsageError, did_you_mean
 
 Scalar = int | float | bool | str
@@ -28,7 +30,7 @@ class Settings:
     `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
 
     Raises:
-        UsageError: there is no such precision.
+        UsageError: there is no such precision or folder, or too little memory.
     """
 
     parameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
@@ -44,6 +46,11 @@ class Settings:
         if self.precision not in PRECISIONS:
             near = did_you_mean(self.precision, PRECISIONS)
             raise UsageError(f"precision is double or single, found '{self.precision}'" + (f"; {near}" if near else ""))
+
+        if self.memory is not None:
+            checked_size(self.memory)
+        if self.scratch is not None and not (os.path.isdir(self.scratch) and os.access(self.scratch, os.W_OK)):
+            raise UsageError(f"'{self.scratch}' is not a folder that can be written")
 
     @property
     def cell_bytes(self) -> int:

@@ -218,6 +218,17 @@ class DiskMatrix:
             panel[:, left:right] = part
             self.write(start, panel)
 
+    def scatter(self, rows: Dense, cols: Dense, values: Dense) -> None:
+        """Write cells here and there, of which later ones count if some are the same."""
+        step = max(1, 8 * BATCH // max(1, self.shape[1]))
+        panels = rows // step
+        for number in np.unique(panels):
+            here = panels == number
+            first = int(number) * step
+            panel = self.panel(first, min(self.shape[0], first + step))
+            panel[rows[here] - first, cols[here]] = values[here]
+            self.write(first, panel)
+
     def copy(self) -> DiskMatrix:
         """A matrix of its own to write into."""
         found = DiskMatrix.new(self.shape, self.file.folder, self.dtype)
@@ -261,6 +272,9 @@ class DiskTranspose:
     def T(self) -> DiskMatrix:
         return self.base
 
+    def as_type(self, dtype: npt.DTypeLike) -> DiskTranspose:
+        return DiskTranspose(self.base.as_type(dtype))
+
     @cached_property
     def _written(self) -> DiskMatrix:
         """By squares that fit into memory: each is read once and written once, both in long enough pieces."""
@@ -296,6 +310,17 @@ class DiskTranspose:
         return self.written.copy()
 
 
+class Room:
+    """Where readers put matrices: in memory, whatever it takes. Backends know better."""
+
+    def place(self, rows: int, cols: int) -> Any:
+        """A matrix to be written, by `put`; one on disk may still get more rows than that."""
+        return np.empty((rows, cols))
+
+    def require(self, size: int, what: str) -> None:
+        """Refuse what needs so many bytes of memory, if there is no room for it."""
+
+
 ON_DISK = (DiskMatrix, DiskTranspose)
 
 
@@ -307,6 +332,14 @@ def _on_disk_again(cells: Dense, folder: str) -> DiskMatrix:
     found = DiskMatrix.new((cells.shape[0], cells.shape[1]), folder, cells.dtype)
     found.write(0, cells)
     return found
+
+
+def put(matrix: Any, first: int, cells: Dense) -> None:
+    """Write rows of a matrix in memory or on disk."""
+    if isinstance(matrix, np.ndarray):
+        matrix[first : first + len(cells)] = cells
+    else:
+        matrix.write(first, cells)
 
 
 def panel_of(matrix: Any, first: int, last: int) -> Dense:

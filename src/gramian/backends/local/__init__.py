@@ -29,6 +29,9 @@ INDIFFERENT = frozenset(
 )
 
 
+READERS = ("read", "readMM")
+
+
 class LocalBackend:
     """Runs operators on this machine.
 
@@ -52,6 +55,8 @@ class LocalBackend:
     def kernel(self, op: Op) -> Kernel | None:
         if op.name in INDIFFERENT:
             return None
+        if op.name in READERS:
+            return self._reader(op)
         in_memory = self.kernel_in_memory(op)
 
         def large(*values: Any) -> Any:
@@ -60,6 +65,16 @@ class LocalBackend:
             return with_room(self.home, op, in_memory, values)
 
         return self._kernel(op, large, max(1, self.budget.large // self.cell_bytes))
+
+    def _reader(self, op: Op) -> Kernel:
+        def read(*values: Any) -> Any:
+            return op.kernel(*values, room=self.home)
+
+        if self.precision == "double":
+            return read
+        from gramian.backends.local import single
+
+        return single.narrowing(read)
 
     def kernel_in_memory(self, op: Op) -> Kernel:
         """The kernel for matrices in memory that asks for no room, for parts of a larger whole."""

@@ -14,7 +14,7 @@ from gramian.backends.local.threads import in_parallel
 from gramian.budget import Budget
 from gramian.cost.memory import bytes_text
 from gramian.errors import OperationError
-from gramian.ir.disk import BATCH, DiskMatrix, is_on_disk, panel_of
+from gramian.ir.disk import BATCH, DiskMatrix, Room, is_on_disk, panel_of, put
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import REGISTRY
 from gramian.ir.sparse import by_rows, is_sparse
@@ -31,7 +31,7 @@ class NotEnoughMemoryError(OperationError):
     """Something has to be in memory, but there is no room for it."""
 
 
-class Home:
+class Home(Room):
     """The values of a run of a backend. Matrices are of one type of cells."""
 
     def __init__(self, budget: Budget, dtype: npt.DTypeLike, backend: LocalBackend) -> None:
@@ -85,6 +85,10 @@ class Home:
             raise self.too_little(what, needed)
         return [in_memory(value) for value in values]
 
+    def require(self, size: int, what: str) -> None:
+        if not self.budget.loads(size):
+            raise self.too_little(what, size)
+
     def too_little(self, what: str, needed: int) -> NotEnoughMemoryError:
         left = bytes_text(max(0, self.budget.free()))
         return NotEnoughMemoryError(
@@ -118,14 +122,6 @@ def parts_of(rows: int, cols: int, cells: int = BATCH) -> Iterator[tuple[int, in
     step = max(1, cells // max(1, cols))
     for first in range(0, rows, step):
         yield first, min(rows, first + step)
-
-
-def put(matrix: Array, first: int, cells: Array) -> None:
-    """Write rows of a matrix in memory or on disk."""
-    if isinstance(matrix, np.ndarray):
-        matrix[first : first + len(cells)] = cells
-    else:
-        matrix.write(first, cells)
 
 
 def bytes_on_disk(value: Any) -> int:

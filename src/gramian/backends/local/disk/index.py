@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.disk.home import Home, parts_of, put
+from gramian.backends.local.disk.home import Home, parts_of
 from gramian.backends.local.disk.pipelines import NO, is_matrix
-from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of
+from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
 from gramian.ir.values import ListValue

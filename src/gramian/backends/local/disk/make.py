@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.disk.home import Home, put
+from gramian.backends.local.disk.home import Home
 from gramian.backends.local.disk.pipelines import NO
 from gramian.backends.local.threads import in_parallel
+from gramian.ir.disk import put
 from gramian.ir.op import Op
 from gramian.ir.sparse import worth
 from gramian.ops.generate import RandomCells, actual_seed, check_distribution, default_step, sequence_length

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.disk.home import Home, parts_of, put
+from gramian.backends.local.disk.home import Home, parts_of
 from gramian.backends.local.disk.pipelines import NO, over_panels
 from gramian.backends.local.fused.loops import NARROW
-from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of
+from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import build
 from gramian.ir.op import Op
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.disk.home import Home, parts_of, put
+from gramian.backends.local.disk.home import Home, parts_of
 from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
-from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of
+from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import Node, build, literal
 from gramian.ir.op import Op
 from gramian.ir.sparse import by_rows, is_sparse
