@@ -107,7 +107,7 @@ def test_random_numbers_repeat_with_a_seed(folder: Path) -> None:
 def test_compiled_and_reused_plans_are_counted(folder: Path) -> None:
     (folder / "s.dml").write_text(
         "X = rand(rows=2000, cols=10, seed=1)\nfor (i in 1:4) {\n"
-        '  Y = removeEmpty(target=X, margin="rows", select=X[, 1] > 0.5)\n  Z = abs(Y) * 2\n  print(sum(Z) > 0)\n}\n'
+        '  Y = removeEmpty(target=X * i, margin="rows", select=X[, 1] > 0.5)\n  Z = abs(Y) * 2\n  print(sum(Z) > 0)\n}\n'
     )
     done = gramian("explain", "s.dml", "--stats", "--html", "plan.html", cwd=folder)
     assert done.stdout == "TRUE\n" * 4
