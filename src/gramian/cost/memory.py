@@ -2,6 +2,7 @@
 
 Sparse matrices count with the cells that they are estimated to store. The estimate knows when a value is needed for the last
 time, but not what the backend does beyond that: kernels may need working space.
+"""
 
 from __future__ import annotations
 
