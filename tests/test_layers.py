@@ -17,14 +17,14 @@ import gramian
 
 ROOT = Path(gramian.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "source", "settings"),
+    ("errors", "source", "settings", "budget"),
     ("ir",),
     ("io",),
     ("ops",),
     ("lang",),
     ("rewrite",),
-    ("passes",),
     ("cost",),
+    ("passes",),
     ("runtime",),
     ("backends",),
     ("api",),

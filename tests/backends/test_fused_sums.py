@@ -13,7 +13,8 @@ import gramian.ops  # noqa: F401  registers the operators
 from gramian.backends.local import LocalBackend
 from gramian.backends.local.fused import panels
 from gramian.backends.local.fused.panels import Pass
-from gramian.backends.local.threads import cores, in_parallel, limited, pool
+from gramian.backends.local.threads import in_parallel, pool
+from gramian.ir.cores import cores, limited
 from gramian.ir.fused import Pipeline, parameter
 from gramian.ir.node import Node, build
 from gramian.ir.types import matrix

@@ -19,6 +19,7 @@ from gramian.arguments import upstream_spelling
 from gramian.cli import parameters
 from gramian.errors import GramianError
 from gramian.ops.text import out
+from gramian.runtime import late
 from gramian.settings import Settings
 
 HERE = Path(__file__).parent
@@ -79,7 +80,7 @@ BEYOND_SINGLE = {
             *("matrix/linalg/inverse", "matrix/linalg/lu_reconstruction", "matrix/linalg/singular_values"),
             *("matrix/sizes/functions_of_any_size", "matrix/stats/correlation_matrix", "matrix/stats/linear_regression"),
             *("matrix/stats/logistic_regression", "matrix/stats/matrix_factorization", "matrix/stats/page_rank"),
-            "matrix/stats/standardise",
+            *("matrix/stats/standardise", "matrix/linalg/power_iteration"),
         ),
         "asks whether an error is below 1e-8 or so",
     ),
@@ -114,3 +115,10 @@ def test_exceptions_are_cases() -> None:
 
 def test_all_cases_are_found() -> None:
     assert len(CASES) > 180
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_case_compiled_late(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever sizes show while running, the rest is compiled for them, however small it is."""
+    monkeypatch.setattr(late, "SMALLEST", 0)
+    check(case, tmp_path, monkeypatch, "double", float(run_cases.directives(case).get("tol", 1e-6)))

@@ -1,12 +1,13 @@
 """Estimates of sparsity: which share of a matrix's cells is not zero.
 
 An estimate decides about costs, never about results. It assumes that zeros lie independently of one another, as is usual in
-the field. `None` means that nothing is known; costs then count the matrix as dense.
+the field. What is not known to be sparse counts as dense (1.0). `None` is for what only the run time can tell, such as the
+contents of a file, and what is made of that.
 """
 
 from __future__ import annotations
 
-from gramian.ir.op import Op, Trait
+from gramian.ir.op import Effect, Op, Trait
 from gramian.ir.types import Kind, Type
 
 EPSILON = 1e-12
@@ -24,9 +25,10 @@ def estimated_sparsity(op: Op, types: list[Type], result: Type) -> float | None:
     matrices = [t.sparsity for t in given if t.is_matrix]
     if op.has(Trait.CELLWISE) and op.has(Trait.ZERO_PRESERVING) and len(matrices) == len(given):
         return union(matrices)
-    if op.has(Trait.SHARES) and len(matrices) == 1:
+    if (op.has(Trait.SHARES) or op.has(Trait.REORDERS)) and len(matrices) == 1:
         return matrices[0]
-    return None
+    is_computed = op.effect is not Effect.ORDERED and all(t.is_matrix or t.is_scalar for t in given)
+    return 1.0 if is_computed else None
 
 
 def union(shares: list[float | None]) -> float | None:
@@ -41,11 +43,20 @@ def union(shares: list[float | None]) -> float | None:
 
 def both(a: Type, b: Type) -> float | None:
     """Cells where neither of two operands is zero; scalars count as not zero."""
-    shares = [t.sparsity for t in (a, b) if t.is_matrix and t.sparsity is not None]
+    shares = [t.sparsity for t in (a, b) if t.is_matrix]
     product = 1.0
     for share in shares:
+        if share is None:
+            return None
         product *= share
-    return product if shares else None
+    return product
+
+
+def of_all(*types: Type) -> float | None:
+    """Cells that come from several matrices, which are about equally large."""
+    shares = [t.sparsity for t in types if t.is_matrix]
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if len(known) == len(types) else None
 
 
 def of_first(a: Type, *_: Type) -> float | None:

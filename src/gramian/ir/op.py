@@ -50,6 +50,7 @@ class Trait(Enum):
 
     CELLWISE = "cellwise"  # each cell of the result depends on the same cell of the arguments
     ROWWISE = "rowwise"  # each row of the result depends on the same row of the arguments
+    REORDERS = "reorders"  # the cells of the first argument, or some of them, at other places
     COMMUTATIVE = "commutative"
     ASSOCIATIVE = "associative"
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together

@@ -56,7 +56,8 @@ class Known:
 class Type:
     """The type of a node or variable. `rows` and `cols` belong to matrices and frames (None: unknown).
 
-    `sparsity` is the estimated share of a matrix's cells that are not zero: see `ir/estimate.py`.
+    `sparsity` is the estimated share of a matrix's cells that are not zero (None: only the run time can tell): see
+    `ir/estimate.py`.
     """
 
     kind: Kind
@@ -88,6 +89,10 @@ class Type:
     @property
     def cells(self) -> int | None:
         return None if self.rows is None or self.cols is None else self.rows * self.cols
+
+    @property
+    def shape(self) -> tuple[int | None, int | None]:
+        return self.rows, self.cols
 
     def int_value(self) -> int | None:
         """The known value of a number, truncated as sizes and indices are; None if unknown or not finite."""
@@ -196,8 +201,15 @@ def join(a: Type, b: Type) -> Type:
         a.rows if a.rows == b.rows else None,
         a.cols if a.cols == b.cols else None,
         a.known if a.known == b.known else None,
-        sparsity=a.sparsity if a.sparsity == b.sparsity else None,
+        sparsity=_join_sparsity(a.sparsity, b.sparsity),
     )
+
+
+def _join_sparsity(a: float | None, b: float | None) -> float | None:
+    """Different estimates join to dense at once: sparsities that grow in a loop would go on for long."""
+    if a is None or b is None:
+        return None
+    return a if a == b else 1.0
 
 
 def join_value_types(a: ValueType, b: ValueType) -> ValueType:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 import gramian.ops.elementwise  # noqa: F401  (outer and ppred call its kernels)
 from gramian.errors import OperationError, SizeError, did_you_mean
+from gramian.ir.estimate import of_first
 from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY, Trait, define, missing
 from gramian.ir.scalar import as_double_argument
@@ -71,6 +72,7 @@ define(
     'the "rows" or "cols" that hold a cell other than zero, or that `select` marks; if there are none, one of zeros '
     "(of a frame, of missing cells), or nothing with empty.return=FALSE",
     family="select",
+    sparsity=of_first,
     samples=(
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "rows"',
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "cols"',

@@ -16,10 +16,11 @@ LONGEST = 1_000  # characters; longer text stays an expression
 
 
 def fold_constants(program: Program, facts: Facts) -> Program:
-    return map_nodes(program, _fold)
+    return map_nodes(program, fold)
 
 
-def _fold(node: Node) -> Node:
+def fold(node: Node) -> Node:
+    """The node, or the literal that it is worth."""
     if node.type.known is None or node.is_literal or node.op.effect is not Effect.PURE or node.op in (CALL, OUTPUT):
         return node
     value = node.type.value

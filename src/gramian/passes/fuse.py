@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from gramian.ir.certain import cannot_fail
 from gramian.ir.fused import (
-    FALLIBLE,
     Role,
     fuse_nodes,
     inputs_of,
@@ -26,7 +26,6 @@ from gramian.ir.fused import (
 from gramian.ir.liveness import live_after
 from gramian.ir.mapping import carry
 from gramian.ir.node import ABSENT, Node, build, literal, rebuild, walk
-from gramian.ir.op import Trait
 from gramian.ir.program import (
     Assign,
     Block,
@@ -42,8 +41,7 @@ from gramian.ir.program import (
     map_functions,
     map_regions,
 )
-from gramian.ir.sparse import worth
-from gramian.ir.types import DOUBLE, INT, NUMBER, Type
+from gramian.ir.stored import Cells, cells_of, driver, is_sparse_type
 from gramian.passes.facts import Facts
 
 SMALLEST = 1 << 16  # cells of the largest panel operand; below, single operators are as fast
@@ -51,8 +49,6 @@ SMALLEST_ALONE = 1 << 18  # the same for a single operator, where the only gain 
 FEWEST_ROWS = 64
 LARGEST_WHOLE = 1 << 17  # cells of an operand that every panel needs: it must stay in the cache
 LARGEST_PARTIAL = 1 << 20  # cells of a partial result, of which there are several
-CERTAIN = ("%*%", "t", "min", "max")  # operators that cannot fail, beside cell-by-cell ones and aggregates
-NUMERIC = (INT, DOUBLE, NUMBER)
 BLAS = 8  # columns of a product from which the library's own multiplication is best
 
 
@@ -101,7 +97,7 @@ def without_dead_assignments(block: Block, live: frozenset[str]) -> Block:
         if isinstance(statement, Assign):
             dead = statement.target in assigned or statement.target not in live
             assigned.add(statement.target)
-            if dead and candidate_role(statement.value) is not None:
+            if dead and has_sizes(statement.value):
                 before = {s.value for s in block.statements[:at]}
                 if all(map(cannot_fail, _beyond(before, statement.value))):
                     continue
@@ -118,20 +114,6 @@ def _beyond(known: Set[Node], root: Node) -> Iterator[Node]:
             yield node
             stack += [a for a in node.args if a not in seen]
             seen.update(node.args)
-
-
-def cannot_fail(node: Node) -> bool:
-    """Is it certain that the operator has a result? Sizes that are known do fit."""
-    if not node.args:
-        return True
-    for arg in node.args:
-        if not (arg.op is ABSENT or arg.is_literal or arg.type.cells is not None or arg.type.value_type in NUMERIC):
-            return False
-    if node.type.is_scalar and node.op.has(Trait.OVERFLOWS) and node.type.value_type is not DOUBLE:
-        return False
-    if node.op.family in FALLIBLE or (node.type.is_scalar and node.op.name in ("%%", "%/%")):
-        return False
-    return node.op.name in CERTAIN or node.op.has(Trait.CELLWISE) or node.op.has(Trait.AGGREGATE)
 
 
 def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:
@@ -235,15 +217,23 @@ class Groups:
         self.clock = clock
         self.tops = set(tops)
         nodes = list(walk(tops))
-        self.roles = {node: role for node in nodes if (role := candidate_role(node)) is not None}
+        self.cells = cells_where_needed(nodes, self.tops)
+        self.roles = {node: role for node in nodes if (role := self._role(node)) is not None}
         crosses = {n for n, role in self.roles.items() if role is Role.CROSS}
         needed = self.tops.union(*(inputs_of(n) if n in crosses else n.args for n in nodes))
         self.nodes = [node for node in nodes if node in needed]
         self.rows = {node: panel_rows(node, role) or 0 for node, role in self.roles.items()}
+        self.users: dict[Node, set[Node]] = {node: set() for node in self.nodes}
+        for node in self.nodes:
+            for arg in inputs_of(node) if node in self.roles else node.args:
+                self.users[arg].add(node)
         self.passes: dict[Node, int] = {}
         for node in self.nodes:
             self.passes[node] = self._earliest(node)
         self._delay()
+
+    def _role(self, node: Node) -> Role | None:
+        return role_of(node) if node in self.cells else candidate_role(node)
 
     def found(self) -> list[Group]:
         leader = {node: node for node in self.roles}
@@ -265,13 +255,27 @@ class Groups:
         for node in self.nodes:
             if node in leader:
                 members.setdefault(top(node), []).append(node)
-        return [Group(tuple(m), self.rows[m[0]]) for m in members.values()]
+        return [Group(tuple(m), self.rows[m[0]]) for m in members.values() if self._is_uniform(m)]
+
+    def _is_uniform(self, members: list[Node]) -> bool:
+        """Can the members run in one pass: all over dense rows, or all over the stored cells of one matrix?"""
+        if not any(is_sparse_type(a.type) for n in members for a in inputs_of(n)):
+            return not any(self.cells.get(n) in LIMITED for n in members)
+        if any(n not in self.cells for n in members):
+            return False
+        inside = set(members)
+        outside = [n for n in members if n in self.tops or self.users[n] - inside]
+        return driver(members, outside, self.cells) is not None and not any(
+            self.cells[n] is Cells.SAMPLED for n in outside
+        )
 
     def _joins(self, arg: Node, node: Node) -> bool:
         """Can the node read the rows of its operand as they are made?"""
         role = self.roles.get(arg)
         if role is None or is_sink(role) or self.clock[arg] != self.clock[node]:
             return False
+        if self.cells.get(arg) is Cells.DENSE:
+            return False  # pipelines over stored cells only give such matrices
         return self.rows[arg] == self.rows[node]
 
     def _earliest(self, node: Node) -> int:
@@ -316,16 +320,57 @@ def candidate_role(node: Node) -> Role | None:
     return role
 
 
-def is_sparse_type(type: Type) -> bool:
-    """Will a matrix of the type be stored as a sparse one, as far as that is known?"""
-    cells = type.cells
-    return (
-        type.is_matrix and type.sparsity is not None and cells is not None and worth(cells, int(type.sparsity * cells))
-    )
+# Cells of a matrix that are computed only where a sparse matrix has stored ones.
+LIMITED = (Cells.STORED, Cells.SAMPLED)
+
+
+def cells_where_needed(nodes: Sequence[Node], tops: set[Node]) -> dict[Node, Cells]:
+    """The nodes that pipelines over stored cells could compute, and which of their cells.
+
+    A sampled matrix must not be needed as a whole anywhere.
+    """
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for arg in inputs_of(node) if role_of(node) is not None else node.args:
+            users.setdefault(arg, []).append(node)
+    if not any(is_sparse_type(node.type) for node in nodes):
+        return {}
+    refused: set[Node] = set()
+    while True:
+        found: dict[Node, Cells] = {}
+        for node in nodes:
+            cells = cells_of(node, found) if node not in refused and has_sizes(node) else None
+            if cells is not None:
+                found[node] = cells
+        wrong = {
+            node
+            for node, cells in found.items()
+            if cells is Cells.SAMPLED and (node in tops or any(found.get(u) not in LIMITED for u in users[node]))
+        }
+        if not wrong:
+            return found
+        refused |= wrong
+
+
+def has_sizes(node: Node) -> bool:
+    """May the node be in a pipeline, with all sizes known and enough rows?"""
+    role = role_of(node)
+    if role is None or (panel_rows(node, role) or 0) < FEWEST_ROWS:
+        return False
+    operands = [a for a in inputs_of(node) if a.type.is_matrix]
+    if is_sink(role) and (node.type.cells or 1) > LARGEST_PARTIAL:
+        return False
+    return all(a.type.cells for a in operands) and (not node.type.is_matrix or bool(node.type.cells))
+
+
+def is_over_stored(group: Group) -> bool:
+    return any(is_sparse_type(a.type) for n in group.nodes for a in inputs_of(n))
 
 
 def is_worthwhile(group: Group) -> bool:
     """Is one pass better than the operators on their own?"""
+    if is_over_stored(group):
+        return len(group.nodes) > 1
     roles = {node: role_of(node) for node in group.nodes}
     largest = max(
         max([n.type.cells or 1, *(a.type.cells or 1 for a in panel_operands(n, role))])

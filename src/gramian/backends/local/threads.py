@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 
-from gramian.io.chunks import cores as all_cores
+from gramian.ir.cores import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_limit: ContextVar[int | None] = ContextVar("threads", default=None)
-
-
-def cores() -> int:
-    """How many threads work may use here: all cores, unless a caller has already spread work over them."""
-    limit = _limit.get()
-    return all_cores() if limit is None else limit
-
-
-@contextmanager
-def limited(threads: int) -> Iterator[None]:
-    """Inside, kernels use at most so many threads."""
-    token = _limit.set(threads)
-    try:
-        yield
-    finally:
-        _limit.reset(token)
-
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(all_cores(), thread_name_prefix="gramian")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="gramian kernel")
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -351,7 +351,7 @@ class SweepWriter:
 
     def operand(self, node: Node) -> str:
         if _is_in_source(node):
-            return _number_text(node)
+            return number_text(node)
         if node in self.w.scalars:
             return self.w.names[node]
         if node in self.loaded:
@@ -480,7 +480,7 @@ class SweepWriter:
             after.append(f"{partial}[0] = {merge}({partial}[0], NAN if {odd} > 0.0 else {best})")
 
 
-def _number_text(node: Node) -> str:
+def number_text(node: Node) -> str:
     text = repr(float(literal_value(node)))
     text = {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, text)
     return f"({text})" if text[0] == "-" else text

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.threads import cores, in_parallel
+from gramian.backends.local.threads import in_parallel
 from gramian.errors import SizeError
+from gramian.ir.cores import cores
 from gramian.ir.sparse import Dense, by_rows, is_sparse, settle
 from gramian.runtime.backend import Kernel
 
