@@ -48,6 +48,11 @@ def folder() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
+def array(dtype: Any, dimensions: int, *, written: bool = False) -> str:
+    """The Numba type of a C-contiguous array. What is only read may also be an array that cannot be written."""
+    return f"Array({dtype}, {dimensions}, 'C', readonly={not written})"
+
+
 def name_of(source: str, signature: str) -> str:
     return "k" + hashlib.sha256(f"{signature}\n{source}".encode()).hexdigest()[:24]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gramian.backends.local.fused.compiled import array, function
 from gramian.backends.local.fused.loops import Loops, Writer, can_loop, narrow_side, wide_side, width
 from gramian.backends.local.fused.templates import TOTAL_EXTREMES
 from gramian.backends.local.threads import in_parallel
@@ -233,8 +234,6 @@ class Pass:
     ) -> list[Step]:
         if loops is None:
             return [OperatorStep(node, self.kernels(node.op), dtype) for node in segment]
-        from gramian.backends.local.fused.compiled import function
-
         return [LoopStep(loops, function(loops.source, signature(loops, types)), dtype)]
 
     def run(self, operands: Sequence[Any]) -> Any:
@@ -337,14 +336,10 @@ def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
 
 def signature(loops: Loops, types: Mapping[Node, str]) -> str:
     """The Numba signature of the function of some loops, for panels of the given element types."""
-
-    def array(dtype: str, is_vector: bool, is_read: bool = False) -> str:
-        return f"Array({dtype}, {1 if is_vector else 2}, 'C', readonly={is_read})"
-
     parts = ["int64", "int64"]
-    parts += [array(types[n], width(n) == 1, True) for n in loops.panels]
-    parts += [array("float64", 1 in (n.type.rows, n.type.cols), True) for n in loops.wholes]
-    parts += [array(types[n], width(n) == 1) for n in loops.outs]
-    parts += [array("float64", empty_partial(n).ndim == 1) for n in loops.partials]
+    parts += [array(types[n], 1 if width(n) == 1 else 2) for n in loops.panels]
+    parts += [array("float64", 1 if 1 in n.type.shape else 2) for n in loops.wholes]
+    parts += [array(types[n], 1 if width(n) == 1 else 2, written=True) for n in loops.outs]
+    parts += [array("float64", empty_partial(n).ndim, written=True) for n in loops.partials]
     parts += ["float64" for _ in loops.scalars]
     return f"void({', '.join(parts)})"
