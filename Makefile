@@ -2,7 +2,7 @@
 # make test    run all tests
 # make check   formatting, lints, types, import layers
 # make bench   run the benchmarks
-# make docs    write the reference page from the operator records
+# make docs    write the reference pages from the operator records and the rules
 # make format  rewrite the code in the project's format
 # make clean   remove what make made, .venv included
 #
@@ -36,6 +36,7 @@ bench: $(VENV)/.installed-bench
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m gramian.reference > docs/builtins.md
+	$(BIN)/python -m gramian.reference rewrites > docs/rewrites.md
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

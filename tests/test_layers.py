@@ -17,14 +17,14 @@ import gramian
 
 ROOT = Path(gramian.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "source", "settings"),
+    ("errors", "source", "settings", "budget"),
     ("ir",),
     ("io",),
     ("ops",),
     ("lang",),
     ("rewrite",),
-    ("passes",),
     ("cost",),
+    ("passes",),
     ("runtime",),
     ("backends",),
     ("api",),
@@ -38,7 +38,8 @@ ONE_RECURSION = "gramian.lang.lower"
 
 # Optional, or slow to import: only inside the functions that need them.
 HEAVY = {"pyspark", "torch", "numba", "pyarrow", "pandas", "scipy", "rich", "typer"}
-ALLOWED = {("gramian.cli", "typer")}
+# Modules of which these libraries are the point; nobody imports them before they are needed.
+ALLOWED = {("gramian.cli", "typer"), ("gramian.backends.local.fused.cells", "numba")}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -55,6 +55,29 @@ PositionalOption = Annotated[
     list[str] | None,
     typer.Option("--args", metavar="V ...", help="Script parameters by position: `-args 3 x.csv` gives $1, $2."),
 ]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision", metavar="P", help="Of matrices: `double`, or `single` for half the memory and 7 digits."
+    ),
+]
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What the process may take, such as `4G`, `500M` or `70%` of the machine (the default): what does not fit "
+        "goes to disk.",
+    ),
+]
+ScratchOption = Annotated[
+    str | None,
+    typer.Option("--scratch", metavar="FOLDER", help="Where that disk space is; by default in $TMPDIR or /var/tmp."),
+]
 
 
 @app.command(
@@ -68,6 +91,8 @@ PositionalOption = Annotated[
 `gramian run train.dml -stats 5`   the five heaviest operators afterwards
 
 `gramian run train.dml -explain`   the plan first
+
+`gramian run train.dml -memory 4G`   data that is larger goes through memory piece by piece
 """
 )
 def run(
@@ -88,13 +113,23 @@ def run(
             "--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine."
         ),
     ] = "hybrid",
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
-    ] = None,
+    seed: SeedOption = None,
+    precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
 ) -> None:
     """Run a script."""
     _check_mode(exec_)
-    settings = _settings(nvargs, args, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    settings = _settings(
+        nvargs,
+        args,
+        precision,
+        seed=seed,
+        statistics=stats,
+        progress=sys.stderr.isatty(),
+        memory=memory,
+        scratch=scratch,
+    )
     source = _source(file or path, text)
 
     def work() -> None:
@@ -102,7 +137,9 @@ def run(
 
         script = Script.compile(source(), settings)
         if explain is not None:
-            _explain(source(), settings, explain)
+            from gramian.explain.command import print_plan
+
+            print_plan(source(), settings, explain, sys.stderr)
         try:
             script.run()
         finally:
@@ -126,9 +163,10 @@ def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The scripts.", show_default=False)],
     nvargs: NamedOption = None,
     args: PositionalOption = None,
+    precision: PrecisionOption = "double",
 ) -> None:
     """Compile scripts without running them, and list all their errors."""
-    settings = _settings(nvargs, args)
+    settings = _settings(nvargs, args, precision)
 
     def work() -> None:
         from gramian.api.script import Script
@@ -156,6 +194,10 @@ def check(
 `gramian explain train.dml -nvargs data=x.csv`
 
 `gramian explain train.dml --after lower`   before any optimisation
+
+`gramian explain train.dml --html plan.html`   as a page for the browser
+
+`gramian explain train.dml --stats`   run it, and show where the time goes
 """
 )
 def explain(
@@ -164,12 +206,33 @@ def explain(
         str | None,
         typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one."),
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="PAGE", help="Write a page with the plan as a graph, in one file."),
+    ] = None,
+    stats: Annotated[
+        int | None,
+        typer.Option(
+            "--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."
+        ),
+    ] = None,
+    seed: SeedOption = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
+    precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
 ) -> None:
-    """Show how a script will run: its blocks and operators with sizes and estimated memory."""
-    settings = _settings(nvargs, args)
-    _guarded(lambda: _explain(_source(file, None)(), settings, after or "", sys.stdout))
+    """Show how a script will run: its blocks and operators with sizes, estimated memory and kernels."""
+    settings = _settings(
+        nvargs, args, precision, memory=memory, seed=seed, statistics=stats, progress=sys.stderr.isatty()
+    )
+
+    def work() -> None:
+        from gramian.explain.command import explain as command
+
+        command(_source(file, None)(), settings, after or "", html)
+
+    _guarded(work)
 
 
 @app.command(
@@ -223,18 +286,28 @@ def _source(file: str | None, text: str | None) -> Callable[[], Source]:
 def _settings(
     nvargs: Sequence[str] | None,
     args: Sequence[str] | None,
+    precision: str,
     *,
     seed: int | None = None,
     statistics: int | None = None,
     progress: bool = False,
+    memory: str | None = None,
+    scratch: str | None = None,
 ) -> Settings:
+    from gramian.budget import memory_size
+    from gramian.errors import UsageError
     from gramian.settings import Settings
 
     if nvargs and args:
         fail("give script parameters either with -nvargs or with -args")
     if statistics is not None and statistics < 1:
         fail(f"-stats takes a number of operators of at least 1, found {statistics}")
-    return Settings(parameters(nvargs or (), args or ()), seed, statistics, None, progress)
+    given = parameters(nvargs or (), args or ())
+    try:
+        size = None if memory is None else memory_size(memory)
+        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch)
+    except UsageError as error:
+        fail(str(error))
 
 
 def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Scalar]:
@@ -252,12 +325,6 @@ def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Sca
             fail(f"script parameter '{name}' is given twice")
         found[name] = parameter_value(text)
     return found
-
-
-def _explain(source: Source, settings: Settings, stage: str, stream: TextIO | None = None) -> None:
-    from gramian.report import print_plan
-
-    print_plan(source, settings, stage, stream or sys.stderr)
 
 
 def render(error: Exception) -> str:

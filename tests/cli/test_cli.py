@@ -20,7 +20,9 @@ def gramian(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.dml"
-    path.write_text('n = ifdef($n, 2)\nX = matrix(n, rows=3, cols=4)\nprint("sum " + sum(X %*% t(X)))\n')
+    path.write_text(
+        'n = ifdef($n, 2)\nX = matrix(n, rows=3, cols=4)\nP = X %*% t(X)\nprint("sum " + (sum(P) + 0 * max(P)))\n'
+    )
     return path
 
 
@@ -68,6 +70,8 @@ def test_output_before_a_runtime_error_stays(tmp_path: Path) -> None:
         ["run", "-s", "print(1)", "-nvargs", "a=1", "-args", "3"],
         ["run", "-s", "print(1)", "-exec", "spark"],
         ["run", "-s", "print(1)", "-stats", "0"],
+        ["run", "-s", "print(1)", "-precision", "half"],
+        ["check", "x.dml", "-precision", "half"],
         ["run", "-s", "print(1)", "-bogus"],
         ["run", "x.pydml"],
         ["explain", "nothere.dml"],
@@ -94,6 +98,25 @@ def test_seed_makes_runs_repeat() -> None:
     text = "print(sum(rand(rows=3, cols=3)) + sum(sample(100, 3)))"
     first, second, other = (gramian("run", "-s", text, "-seed", seed).stdout for seed in ("7", "7", "8"))
     assert first == second != other
+
+
+def test_precision_in_all_spellings(script: Path) -> None:
+    text = "X = matrix('0.1 0.2', rows=1, cols=2); print(as.scalar(X[1, 1]))"
+    for words in (["-precision", "single"], ["--precision", "SINGLE"], ["--precision=single"], ["-precision=single"]):
+        assert gramian("run", *words, "-s", text).stdout == "0.10000000149011612\n"
+    double = [gramian("run", "-s", text, *words).stdout for words in ((), ("-precision", "double"))]
+    assert double == ["0.1\n"] * 2
+    assert gramian("check", str(script), "-precision", "single").returncode == 0
+    wrong = gramian("run", "-s", text, "-precision", "singel")
+    assert wrong.returncode == 2
+    assert "precision is double or single, found 'singel'; did you mean 'single'?" in wrong.stderr
+
+
+def test_explain_estimates_memory_in_the_precision(tmp_path: Path) -> None:
+    (tmp_path / "s.dml").write_text("X = rand(rows=1000, cols=1000)\nprint(sum(X))\n")
+    found = [gramian("explain", "s.dml", *words, cwd=tmp_path).stdout for words in ((), ("-precision", "single"))]
+    assert "8.0 MB" in found[0]
+    assert "4.0 MB" in found[1]
 
 
 def test_check_reports_all_errors_and_runs_nothing(tmp_path: Path, script: Path) -> None:

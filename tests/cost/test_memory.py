@@ -24,6 +24,7 @@ def block_peak(script: str) -> Peak:
 
 def test_values() -> None:
     assert value_bytes(matrix(10, 5)) == 400 + MATRIX_OVERHEAD
+    assert value_bytes(matrix(10, 5), 4) == 200 + MATRIX_OVERHEAD
     assert value_bytes(matrix(0, 5)) == MATRIX_OVERHEAD
     assert value_bytes(matrix(10, None)) is None
     assert value_bytes(scalar(DOUBLE)) == value_bytes(scalar(STRING)) == 8

@@ -146,7 +146,7 @@ def test_types_come_from_the_metadata(memory: Any) -> None:
     absent = (MISSING,) * (len(REGISTRY["read"].params) - 1)
     write_value(MATRIX, "memory://x", {"format": "csv"})
     del memory.store["/x"]  # the compiler does not fetch data
-    assert type_from_file("memory://x", absent) == matrix(2, 2)
+    assert type_from_file("memory://x", absent) == matrix(2, 2, 0.75)
     write_value(Frame.of([["a"]], [STRING]), "memory://x", {"format": "csv"})
     assert type_from_file("memory://x", absent) == frame(1, 1)
     assert type_from_file("memory://nothing", absent) == matrix()

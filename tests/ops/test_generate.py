@@ -178,8 +178,9 @@ def test_rand_refusals(run, arguments, text):
 
 
 def test_rand_types():
-    assert infer("rand", rows=3, cols=scalar(INT)) == matrix(3, None)
-    assert infer("rand", pdf=scalar(STRING)) == matrix(1, 1)
+    assert infer("rand", rows=3, cols=scalar(INT)) == matrix(3, None, 1.0)
+    assert infer("rand", pdf=scalar(STRING)) == matrix(1, 1, 1.0)
+    assert infer("rand", rows=3, cols=5, sparsity=0.2) == matrix(3, 5, 0.2)
 
 
 # ---- sample ----
@@ -295,9 +296,9 @@ def test_diagonals():
 
 
 def test_diagonal_types():
-    assert infer("diag", matrix(3, 1)) == matrix(3, 3)
+    assert infer("diag", matrix(3, 1)) == matrix(3, 3, 1 / 3)
     assert infer("diag", matrix(3, 3)) == matrix(3, 1)
-    assert infer("diag", matrix(1, 1)) == matrix(1, 1)
+    assert infer("diag", matrix(1, 1)) == matrix(1, 1, 1.0)
     assert infer("diag", matrix(None, 1)) == matrix(None, None)
     assert infer("diag", matrix(None, 4)) == matrix(4, 1)
     assert infer("diag", matrix(3, None)) == matrix(3, None)

@@ -1,7 +1,7 @@
 """How much memory values take, and blocks at their peak, as far as the sizes are known.
 
-Every matrix counts as dense. The estimate knows when a value is needed for the last time, but not what the backend does
-beyond that: kernels may need working space, and sparse matrices take less.
+Sparse matrices count with the cells that they are estimated to store. The estimate knows when a value is needed for the last
+time, but not what the backend does beyond that: kernels may need working space.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gramian.ir.node import Node, walk
+from gramian.ir.node import OUTPUT, Node, walk
 from gramian.ir.op import Trait
 from gramian.ir.program import Assign, Block
+from gramian.ir.stored import is_sparse_type
 from gramian.ir.types import Kind, Type
 
 CELL = 8  # a double
+INDEX = 4  # the column of a stored cell
 MATRIX_OVERHEAD = 128  # the array object around the cells
 SCALAR = 8
 NEGLIGIBLE = 1000
@@ -23,18 +25,24 @@ UPDATE = "leftIndex"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
-def value_bytes(type: Type) -> int | None:
-    """The bytes that a value of the type takes; None if that is not known, as for text, frames and lists."""
+def value_bytes(type: Type, cell: int = CELL) -> int | None:
+    """The bytes that a value of the type takes, `cell` each cell; None if not known, as for text, frames and lists."""
     match type.kind:
         case Kind.MATRIX:
-            return None if type.cells is None else type.cells * CELL + MATRIX_OVERHEAD
+            return None if type.cells is None else _cells_bytes(type, type.cells, cell) + MATRIX_OVERHEAD
         case Kind.SCALAR:
             return len(type.value) if isinstance(type.value, str) else SCALAR
         case Kind.TUPLE:
-            return total(value_bytes(item) for item in type.items)
+            return total(value_bytes(item, cell) for item in type.items)
         case Kind.MISSING:
             return 0
     return None
+
+
+def _cells_bytes(type: Type, cells: int, cell: int) -> int:
+    if not is_sparse_type(type):
+        return cells * cell
+    return int(cells * (type.sparsity or 0.0)) * (cell + INDEX) + (type.rows or 0) * INDEX
 
 
 def total(sizes: Iterable[int | None]) -> int | None:
@@ -44,8 +52,8 @@ def total(sizes: Iterable[int | None]) -> int | None:
 
 
 def memory_of(node: Node) -> Node:
-    """The node whose memory holds the value: views see that of their first argument."""
-    while is_view(node):
+    """The node whose memory holds the value: views see that of their first argument, results belong to what has them."""
+    while is_view(node) or node.op is OUTPUT:
         node = node.args[0]
     return node
 
@@ -72,20 +80,21 @@ class Peak:
         return self.bytes < NEGLIGIBLE
 
 
-def peak(block: Block) -> Peak:
-    """The peak of a block.
+def peak(block: Block, cell: int = CELL) -> Peak:
+    """The peak of a block, with matrices of `cell` bytes a cell.
 
     The variables that it reads are there from its start, and those that it assigns stay until they are assigned again;
     every other value goes once its last user is done. Variables that only other blocks use are not counted.
     """
-    return Memory(block).run()
+    return Memory(block, cell).run()
 
 
 class Memory:
     """The values that are in memory while a block runs."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, cell: int = CELL) -> None:
         self.block = block
+        self.cell = cell
         self.users: Counter[Node] = Counter()  # what is still to be done with the memory of a node
         self.sizes: dict[Node, int] = {}  # what is in memory now
         self.variables: dict[str, Node] = {}  # whose memory a variable holds
@@ -134,7 +143,7 @@ class Memory:
         return alone and self.users[base] == own and base in self.sizes
 
     def add(self, node: Node) -> None:
-        size = value_bytes(node.type)
+        size = value_bytes(node.type, self.cell)
         self.is_complete = self.is_complete and size is not None
         self.sizes[node] = size or 0
         self.now += size or 0

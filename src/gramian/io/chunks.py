@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from gramian.io.files import BOM, failing_as, part_files
+from gramian.ir.cores import cores
 
 CHUNK_BYTES = 8 << 20
 _AHEAD = 2  # results that may wait for their turn, beyond one for each thread
@@ -106,8 +107,3 @@ def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
                 yield waiting.popleft().result()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

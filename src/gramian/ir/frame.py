@@ -84,7 +84,7 @@ class Frame:
         rows, cols = matrix.shape
         if cols == 0:
             return cls(_empty(rows))
-        return cls.of([_arrow().array(np.array(column)) for column in matrix.T], [FP64] * cols, names)
+        return cls.of([_arrow().array(np.array(column, np.float64)) for column in matrix.T], [FP64] * cols, names)
 
     @property
     def shape(self) -> tuple[int, int]:

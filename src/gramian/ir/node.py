@@ -7,10 +7,12 @@ computed when a node is built; a wrong one fails there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.estimate import estimated_sparsity
 from gramian.ir.op import REGISTRY, Effect, Op, Param, Trait
 from gramian.ir.scalar import as_double_argument, as_int_argument, truth
 from gramian.ir.types import MISSING, Kind, Known, ScalarValue, Type, type_of
@@ -133,6 +135,9 @@ def build(op: Op | str, args: Iterable[Node], attrs: tuple[Any, ...] = (), *, le
         result = record.infer(*(t.without_size() for t in types))
     if result.is_scalar and record.effect is Effect.PURE and not result.known:
         result = known_result(record, types, result)
+    if result.is_matrix and result.sparsity is None:
+        share = estimated_sparsity(record, types, result)
+        result = result if share is None else replace(result, sparsity=share)
     return intern(record, args, attrs, result)
 
 
@@ -196,7 +201,7 @@ def rebuild(node: Node, args: tuple[Node, ...], *, lenient: bool = True) -> Node
     """The same operator on other arguments; types follow."""
     if node.op is OUTPUT:
         return output(args[0], node.attrs[0])
-    if node.op is CALL or node.op.has(Trait.EXTERNAL):
+    if not node.op.params or node.op.has(Trait.EXTERNAL):  # calls and pipelines say themselves what they give
         return intern(node.op, args, node.attrs, node.type)
     try:
         return build(node.op, args, node.attrs, lenient=lenient)

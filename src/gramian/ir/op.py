@@ -49,6 +49,8 @@ class Trait(Enum):
     """Properties that rewrites and backends rely on."""
 
     CELLWISE = "cellwise"  # each cell of the result depends on the same cell of the arguments
+    ROWWISE = "rowwise"  # each row of the result depends on the same row of the arguments
+    REORDERS = "reorders"  # the cells of the first argument, or some of them, at other places
     COMMUTATIVE = "commutative"
     ASSOCIATIVE = "associative"
     ZERO_PRESERVING = "zero-preserving"  # f(0) = 0 in every argument together
@@ -126,6 +128,7 @@ class Op:
     those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per
     differentiable parameter, with the names of the parameters, `out` and `dout`. `samples` are argument lists in DML on
     which the generic tests try the operator.
+    `sparsity(*types)` estimates the sparsity of a matrix result, where the traits do not tell it (`ir/estimate.py`).
     `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """
 
@@ -140,6 +143,7 @@ class Op:
     effect: Effect = Effect.PURE
     traits: frozenset[Trait] = frozenset()
     scalar: ScalarCode | None = None
+    sparsity: Callable[..., float | None] | None = None
     definition: str | None = None
     gradient: Mapping[str, str] = field(default_factory=dict)
     samples: tuple[str, ...] = ()

@@ -56,6 +56,11 @@ class If:
     span: Span
     spans: Spans
 
+    @property
+    def outcome(self) -> bool | None:
+        """That of the test, if it is known."""
+        return outcome(self.test)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class While:
@@ -73,13 +78,15 @@ class Parallel:
     """What makes a `for` a `parfor`.
 
     `results` are the variables that outlive it, `accumulators` those of them that iterations add to, `initial` the other
-    variables that the body assigns and that have a value before; `workers` is how many were asked for.
+    variables that the body assigns and that have a value before; `workers` is how many were asked for. Iterations of an
+    `ordered` one run one after the other, since without the dependency check they may do what workers cannot do apart.
     """
 
     results: tuple[str, ...]
     accumulators: tuple[str, ...]
     initial: tuple[str, ...]
     workers: int | None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +106,16 @@ class For:
     def bounds(self) -> tuple[Node, ...]:
         return (self.start, self.stop) if self.step is None else (self.start, self.stop, self.step)
 
+    @property
+    def surely_runs(self) -> bool:
+        """Has the loop at least one iteration? Without a step it has."""
+        if self.step is None:
+            return True
+        first, last, by = (bound.type.int_value() for bound in self.bounds)
+        if first is None or last is None or by is None:
+            return False
+        return first <= last if by > 0 else by < 0 and first >= last
+
 
 Item = Block | If | While | For
 Region = tuple[Item, ...]
@@ -115,7 +132,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """`name` is unique in the program, `title` what the user calls it. Parameters and outputs keep their order."""
+    """`name` is unique in the program, `title` what the user calls it. Parameters and outputs keep their order.
+
+    A function that is the rest of another, from some item on, says so in `continues`.
+    """
 
     name: str
     title: str
@@ -124,6 +144,7 @@ class Function:
     body: Region
     span: Span
     assigned: Mapping[str, Span] = field(default_factory=dict)
+    continues: tuple[Function, Item] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +162,12 @@ class Program:
     @property
     def all_functions(self) -> tuple[Function, ...]:
         return (self.main, *self.functions.values())
+
+
+def outcome(test: Node) -> bool | None:
+    """What a test gives, if that is known."""
+    value = test.type.value
+    return None if value is None or isinstance(value, str) else bool(value)
 
 
 def items(region: Region) -> Iterator[Item]:
@@ -178,6 +205,13 @@ def nodes(region: Region) -> Iterator[Node]:
     """The nodes of every item of a region; a node may come up once in each item."""
     for item in items(region):
         yield from walk(item_roots(item))
+
+
+def calls(function: Function) -> Iterator[Node]:
+    """The calls of functions of the program; like all effects they are listed in blocks."""
+    for item in items(function.body):
+        if isinstance(item, Block):
+            yield from (s.value for s in item.statements if isinstance(s, Do) and s.value.op is CALL)
 
 
 def assigned(region: Region) -> set[str]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Dense = npt.NDArray[np.float64]
+Dense = npt.NDArray[np.float64]  # float32 in single precision
 
-# Sparse arrays take 12 bytes a stored cell instead of 8 a cell, and their kernels several times as long for it.
+# Sparse arrays take 12 bytes a stored cell instead of 8 a cell (in single precision 8 instead of 4), and their kernels
+# several times as long for it.
 DENSEST = 0.3
 SMALLEST = 1 << 14  # cells; below, dense is always faster
 LARGEST_ZERO = 1 << 27  # cells; constant zero matrices from this size on (1 GiB) are not stored cell by cell
@@ -57,13 +58,13 @@ def by_rows(value: Any) -> Any:
     return value if value.format == "csr" else value.tocsr()
 
 
-def zeros(rows: int, cols: int) -> Any:
+def zeros(rows: int, cols: int, dtype: npt.DTypeLike = np.float64) -> Any:
     """A matrix of zeros; a very large one takes no memory."""
     if rows * cols < LARGEST_ZERO:
-        return np.zeros((rows, cols))
+        return np.zeros((rows, cols), dtype)
     from scipy.sparse import csr_array
 
-    return csr_array((rows, cols))
+    return csr_array((rows, cols), dtype=dtype)
 
 
 def with_cells(value: Any, cells: Dense) -> Any:

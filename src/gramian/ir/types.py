@@ -54,7 +54,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """The type of a node or variable. `rows` and `cols` belong to matrices and frames (None: unknown)."""
+    """The type of a node or variable. `rows` and `cols` belong to matrices and frames (None: unknown).
+
+    `sparsity` is the estimated share of a matrix's cells that are not zero (None: only the run time can tell): see
+    `ir/estimate.py`.
+    """
 
     kind: Kind
     value_type: ValueType = UNKNOWN
@@ -62,6 +66,7 @@ class Type:
     cols: int | None = None
     known: Known | None = None
     items: tuple[Type, ...] = ()
+    sparsity: float | None = None
 
     @property
     def value(self) -> ScalarValue | None:
@@ -85,6 +90,10 @@ class Type:
     def cells(self) -> int | None:
         return None if self.rows is None or self.cols is None else self.rows * self.cols
 
+    @property
+    def shape(self) -> tuple[int | None, int | None]:
+        return self.rows, self.cols
+
     def int_value(self) -> int | None:
         """The known value of a number, truncated as sizes and indices are; None if unknown or not finite."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
@@ -93,9 +102,10 @@ class Type:
 
     def without_size(self) -> Type:
         """The same type with sizes and values forgotten."""
-        if self.rows is None and self.cols is None and self.known is None and not self.items:
+        if (self.rows, self.cols, self.known, self.sparsity, self.items) == (None, None, None, None, ()):
             return self
-        return replace(self, rows=None, cols=None, known=None, items=tuple(t.without_size() for t in self.items))
+        items = tuple(t.without_size() for t in self.items)
+        return replace(self, rows=None, cols=None, known=None, items=items, sparsity=None)
 
     def without_value(self) -> Type:
         return replace(self, known=None) if self.known else self
@@ -144,8 +154,8 @@ def scalar(value_type: ValueType) -> Type:
 _SCALARS = {v: Type(Kind.SCALAR, v) for v in ValueType}
 
 
-def matrix(rows: int | None = None, cols: int | None = None) -> Type:
-    return Type(Kind.MATRIX, DOUBLE, rows, cols)
+def matrix(rows: int | None = None, cols: int | None = None, sparsity: float | None = None) -> Type:
+    return Type(Kind.MATRIX, DOUBLE, rows, cols, sparsity=sparsity)
 
 
 def frame(rows: int | None = None, cols: int | None = None) -> Type:
@@ -191,7 +201,15 @@ def join(a: Type, b: Type) -> Type:
         a.rows if a.rows == b.rows else None,
         a.cols if a.cols == b.cols else None,
         a.known if a.known == b.known else None,
+        sparsity=_join_sparsity(a.sparsity, b.sparsity),
     )
+
+
+def _join_sparsity(a: float | None, b: float | None) -> float | None:
+    """Different estimates join to dense at once: sparsities that grow in a loop would go on for long."""
+    if a is None or b is None:
+        return None
+    return a if a == b else 1.0
 
 
 def join_value_types(a: ValueType, b: ValueType) -> ValueType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gramian.errors import OperationError
+from gramian.ir.fused import FUSED, expand, pipeline_of, role_of
 from gramian.ir.node import ABSENT, CALL, LITERAL, OUTPUT, VAR, Node, build, walk
 from gramian.ir.op import Effect, Trait
 from gramian.ir.program import Block, Do, For, Function, Item, Program, assigned, item_roots, items
@@ -101,6 +102,8 @@ def _node(program: Program, node: Node) -> Iterator[str]:
         yield from _output(node)
     elif node.op is CALL:
         yield from _call(program, node)
+    elif node.op is FUSED:
+        yield from _fused(program, node)
     elif node.op not in (VAR, LITERAL, ABSENT):
         yield from _operator(node)
 
@@ -125,6 +128,17 @@ def _call(program: Program, node: Node) -> Iterator[str]:
             yield f"parameter '{param.name}' of {function.title}() gets {arg.type.describe()}"
     if node.type.kind is not Kind.TUPLE or len(node.type.items) != len(function.outputs):
         yield f"a call of {function.title}() has type {node.type}: {node}"
+
+
+def _fused(program: Program, node: Node) -> Iterator[str]:
+    """Results have the types that their expressions have, and these are no pipelines again."""
+    for type, root in zip(node.type.items, expand(node), strict=True):
+        if not compatible(type, root.type):
+            yield f"a result of a pipeline has type {type}, but is {root.type}: {root}"
+    for inner in pipeline_of(node).nodes:
+        if role_of(inner) is None:
+            yield f"this cannot be part of a pipeline: {inner}"
+        yield from _node(program, inner)
 
 
 def _operator(node: Node) -> Iterator[str]:

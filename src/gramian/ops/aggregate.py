@@ -25,6 +25,10 @@ from gramian.ops.rules import (
 Kernel = Callable[..., Any]
 # Sums over a long axis are taken in blocks of this many cells, then over the blocks: rounding errors stay small.
 _BLOCK = 512
+# Of float32, sums of so many cells are taken as such, and added up in double: as quick as float32 and almost as exact as
+# double, while counts of more than 2^24 cells stay right.
+_RUN, _ROWS = 4096, 32
+_FEW = 1 << 15  # cells that are quicker added up as double
 
 
 def size(x: Matrix) -> Shape:
@@ -47,18 +51,50 @@ def check_columns(what: str, **sizes: Shape) -> None:
 
 def total(x: Matrix) -> float:
     """The sum of all cells; NumPy adds pairwise."""
-    return float(np.sum(x))
+    return float(np.sum(x)) if x.itemsize == 8 else _total_of_singles(x)
+
+
+def _total_of_singles(x: Matrix) -> float:
+    if x.size > _FEW and x.flags.forc:
+        cells = (x if x.flags.c_contiguous else x.T).reshape(-1)
+        whole = cells.size // _RUN * _RUN
+        runs = np.sum(cells[:whole].reshape(-1, _RUN), axis=1)
+        if not np.isinf(runs).any():  # else a run may be too large for float32 where its cells are not
+            return float(np.sum(runs, dtype=np.float64) + np.sum(cells[whole:], dtype=np.float64))
+    return float(np.sum(x, dtype=np.float64))
 
 
 def column_sums(x: Matrix) -> Matrix:
     """The sum of each column, with an error that does not grow with the number of rows."""
     if abs(x.strides[0]) < abs(x.strides[1]):  # columns lie together in memory: NumPy adds pairwise
         return np.asarray(np.sum(x, axis=0, keepdims=True))
+    if x.itemsize < 8 and x.shape[0] > _ROWS:
+        return column_sums_in_double(x).astype(x.dtype)
     while x.shape[0] > _BLOCK:
         blocks, rest = divmod(x.shape[0], _BLOCK)
         head = x[: blocks * _BLOCK].reshape(blocks, _BLOCK, x.shape[1])
         x = np.concatenate([np.einsum("bij->bj", head), x[x.shape[0] - rest :]])
     return np.asarray(np.einsum("ij->j", x)[np.newaxis])
+
+
+def column_sums_in_double(x: Matrix) -> Matrix:
+    """The same, as double also of float32."""
+    return column_sums(x if x.itemsize == 8 else _sums_of_singles(x))
+
+
+def _sums_of_singles(x: Matrix) -> Matrix:
+    """Double sums of blocks of rows; pairwise sums of whole columns where these lie together in memory."""
+    if x.size <= _FEW:
+        return x.astype(np.float64)
+    if abs(x.strides[0]) < abs(x.strides[1]):
+        sums = np.sum(x, axis=0, keepdims=True)
+    elif x.shape[0] <= _ROWS:
+        sums = np.einsum("ij->j", x)[np.newaxis]
+    else:
+        blocks, rest = divmod(x.shape[0], _ROWS)
+        head = x[: blocks * _ROWS].reshape(blocks, _ROWS, x.shape[1])
+        sums = np.concatenate([np.einsum("bij->bj", head), x[x.shape[0] - rest :]])
+    return x.astype(np.float64) if np.isinf(sums).any() else sums.astype(np.float64)
 
 
 def over_rows(of_columns: Callable[[Matrix], Matrix]) -> Callable[[Matrix], Matrix]:
@@ -78,7 +114,7 @@ def mean(x: Matrix, w: Matrix | None = None) -> float:
 
 
 def column_means(x: Matrix) -> Matrix:
-    return column_sums(x) / np.float64(x.shape[0])
+    return column_sums_in_double(x) / np.float64(x.shape[0])
 
 
 def variance(x: Matrix) -> float:
@@ -95,10 +131,10 @@ def column_variances(x: Matrix) -> Matrix:
     rows = x.shape[0]
     if rows == 0:
         return np.full((1, x.shape[1]), np.nan)
-    deviations = x - column_means(x)
-    rest = column_sums(deviations)
+    deviations = x - column_means(x).astype(x.dtype, copy=False)
+    rest = column_sums_in_double(deviations)
     np.square(deviations, out=deviations)
-    return np.asarray(np.maximum(column_sums(deviations) - rest * rest / rows, 0.0) / max(rows - 1, 1))
+    return np.asarray(np.maximum(column_sums_in_double(deviations) - rest * rest / rows, 0.0) / max(rows - 1, 1))
 
 
 def deviation(x: Matrix) -> float:
@@ -110,11 +146,11 @@ def column_deviations(x: Matrix) -> Matrix:
 
 
 def product(x: Matrix) -> float:
-    return float(np.prod(x))
+    return float(np.prod(x, dtype=np.float64))
 
 
 def column_products(x: Matrix) -> Matrix:
-    return np.asarray(np.prod(x, axis=0, keepdims=True))
+    return np.asarray(np.prod(x, axis=0, keepdims=True, dtype=np.float64))
 
 
 def column_minima(x: Matrix) -> Matrix:
@@ -128,7 +164,7 @@ def column_maxima(x: Matrix) -> Matrix:
 def trace(x: Matrix) -> float:
     if x.shape[0] != x.shape[1]:
         raise SizeError(f"trace() needs a square matrix, found a {shape_text(size(x))} matrix")
-    return float(np.sum(np.diagonal(x)))
+    return float(np.sum(np.diagonal(x), dtype=np.float64))
 
 
 def row_index(ignoring_nan: np.ufunc) -> Callable[[Matrix], Matrix]:
@@ -251,7 +287,7 @@ for _row, _column, _kernel, _doc, _gradient in (
         over_rows(_kernel),
         f"{_doc} of each row",
         _gradient.format(count="ncol(X)", means="rowMeans(X)", sums="rowSums"),
-        traits=_traits,
+        traits=(*_traits, Trait.ROWWISE),
     )
     _aggregate(
         _column,
@@ -263,5 +299,10 @@ for _row, _column, _kernel, _doc, _gradient in (
     )
 
 _RULE = "the last one among equals; NaN loses against numbers"
-_aggregate("rowIndexMax", row_aggregate, row_index(np.fmax), f"column of the largest cell of each row, {_RULE}")
-_aggregate("rowIndexMin", row_aggregate, row_index(np.fmin), f"column of the smallest cell of each row, {_RULE}")
+_PLACE = (Trait.AGGREGATE, Trait.ROWWISE)
+_aggregate(
+    "rowIndexMax", row_aggregate, row_index(np.fmax), f"column of the largest cell of each row, {_RULE}", traits=_PLACE
+)
+_aggregate(
+    "rowIndexMin", row_aggregate, row_index(np.fmin), f"column of the smallest cell of each row, {_RULE}", traits=_PLACE
+)

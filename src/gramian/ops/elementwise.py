@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from gramian.errors import OperationError
 from gramian.ir import scalar as s
+from gramian.ir.estimate import both, of_first
 from gramian.ir.op import Op, Trait, define
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, scalar
 from gramian.ops.rules import (
     arithmetic,
+    broadcast,
     cellwise,
     cellwise_result,
     check_broadcast,
@@ -41,8 +43,21 @@ def over_cells(what: str, on_matrices: Kernel, on_scalars: Kernel) -> Kernel:
 
 
 def as_cells(test: Kernel) -> Kernel:
-    """The 1 and 0 of a NumPy test."""
-    return lambda *values: test(*values).astype(np.float64)
+    """The 1 and 0 of a NumPy test of a matrix, in its precision."""
+    return lambda x: test(x).astype(x.dtype)
+
+
+def test_over_cells(what: str, test: Kernel, on_scalars: Kernel) -> Kernel:
+    """The kernel of a test of two operands: 1 and 0, in the precision of the matrices."""
+
+    def kernel(a: Any, b: Any) -> Any:
+        if isinstance(a, np.ndarray):
+            if isinstance(b, np.ndarray) and a.shape != b.shape:
+                check_broadcast(what, a, b)
+            return test(a, b).astype(a.dtype)
+        return test(a, b).astype(b.dtype) if isinstance(b, np.ndarray) else on_scalars(a, b)
+
+    return kernel
 
 
 def floor_divide(a: Any, b: Any) -> Any:
@@ -137,11 +152,19 @@ PAIRS = (
 )
 
 
-def _binary(symbol: str, infer: Any, on_matrices: Kernel, on_scalars: Kernel, doc: str, **rest: Any) -> Op:
+def _binary(
+    symbol: str,
+    infer: Any,
+    on_matrices: Kernel,
+    on_scalars: Kernel,
+    doc: str,
+    over: Callable[[str, Kernel, Kernel], Kernel] = over_cells,
+    **rest: Any,
+) -> Op:
     return define(
         f"{symbol}(a: scalar|matrix, b: scalar|matrix)",
         infer,
-        over_cells(f"operator {symbol}", on_matrices, on_scalars),
+        over(f"operator {symbol}", on_matrices, on_scalars),
         doc,
         family="elementwise",
         samples=PAIRS,
@@ -179,6 +202,7 @@ _binary(
     s.multiply,
     "product, cell by cell",
     scalar=_infix("*"),
+    sparsity=both,
     traits=(CELLWISE, ZERO, OVERFLOWS, *SYMMETRIC),
     gradient={"a": "dout * b", "b": "dout * a"},
 )
@@ -189,6 +213,7 @@ _binary(
     s.divide,
     "quotient, always a double",
     scalar=_divide_code,
+    sparsity=of_first,
     traits=(CELLWISE,),
     gradient={"a": "dout / b", "b": "-dout * out / b"},
 )
@@ -232,9 +257,10 @@ for _symbol, _test, _on_scalars, _doc in (
     _binary(
         _symbol,
         comparison(_symbol),
-        as_cells(_test),
+        _test,
         _on_scalars,
         f"1 or TRUE where {_doc}, else 0 or FALSE",
+        test_over_cells,
         scalar=_comparison_code(_symbol),
         traits=(
             CELLWISE,
@@ -246,25 +272,28 @@ for _symbol, _test, _on_scalars, _doc in (
 _binary(
     "&",
     logical("&"),
-    as_cells(np.logical_and),
+    np.logical_and,
     s.logical_and,
     "both are true; evaluates both sides",
+    test_over_cells,
+    sparsity=both,
     scalar=_truth_code("&"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
 )
 _binary(
     "|",
     logical("|"),
-    as_cells(np.logical_or),
+    np.logical_or,
     s.logical_or,
     "one of both is true; evaluates both sides",
+    test_over_cells,
     scalar=_truth_code("|"),
     traits=(CELLWISE, ZERO, *SYMMETRIC),
 )
 define(
     "xor(a: scalar|matrix, b: scalar|matrix)",
     logical("xor"),
-    over_cells("xor()", as_cells(np.logical_xor), s.logical_xor),
+    test_over_cells("xor()", np.logical_xor, s.logical_xor),
     "exactly one of both is true",
     family="elementwise",
     scalar=_truth_code("!="),
@@ -413,7 +442,12 @@ def log(x: Any, base: Any = None) -> Any:
     return _log_base(x, base)
 
 
-_log_base = over_cells("log()", lambda x, b: np.log(x) / np.log(b), s.logarithm)
+def _ln(x: Any) -> Any:
+    """A NumPy scalar would make the matrix beside it double."""
+    return np.log(x) if isinstance(x, np.ndarray) else float(np.log(x))
+
+
+_log_base = over_cells("log()", lambda x, b: _ln(x) / _ln(b), s.logarithm)
 
 define(
     "log(x: number|matrix, base: number|matrix = missing)",
@@ -497,11 +531,9 @@ define(
 def ifelse(test: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(v, np.ndarray) for v in (test, yes, no)):
         return s.choose(test, yes, no)
-    shapes = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
-    for first, second in pairwise(shapes):
-        if first.shape != second.shape:
-            check_broadcast("ifelse()", first, second)
-    return np.where(np.not_equal(test, 0), yes, no).astype(np.float64, copy=False)
+    matrices = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
+    reduce(partial(broadcast, "ifelse()"), (matrix.shape for matrix in matrices))
+    return np.where(np.not_equal(test, 0), yes, no).astype(matrices[0].dtype, copy=False)
 
 
 def _ifelse_type(test: Type, yes: Type, no: Type) -> Type:

@@ -64,7 +64,7 @@ def _check_cells(what: str, found: int | None, rows: int | None, cols: int | Non
         raise SizeError(f"matrix() of {rows}x{cols} needs {rows * cols} cells, found {found} {what}")
 
 
-def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
+def construct(data: Any, rows: int, cols: int, byrow: bool, dtype: npt.DTypeLike = np.float64) -> Matrix:
     checked_shape("matrix()", rows, cols)
     if isinstance(data, np.ndarray):
         _check_cells("in argument 'data'", data.size, rows, cols)
@@ -75,7 +75,7 @@ def construct(data: Any, rows: int, cols: int, byrow: bool) -> Matrix:
         return numbers.reshape(rows, cols).copy()
     if isinstance(data, bool):
         raise OperationError("argument 'data' of matrix() must be a number, a string or a matrix, found a boolean")
-    return np.full((rows, cols), float(data)) if data else sparse.zeros(rows, cols)
+    return np.full((rows, cols), float(data), dtype) if data else sparse.zeros(rows, cols, dtype)
 
 
 def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
@@ -84,7 +84,9 @@ def _construct_type(data: Type, rows: Type, cols: Type, byrow: Type) -> Type:
         _check_cells("in argument 'data'", data.cells, r, c)
     elif isinstance(data.value, str):
         _check_cells("numbers in the text of argument 'data'", numbers_in(data.value).size, r, c)
-    return matrix(r, c)
+    elif data.known is not None:
+        return matrix(r, c, 1.0 if data.value else 0.0)
+    return matrix(r, c, data.sparsity)
 
 
 define(
@@ -127,21 +129,41 @@ def generator(seed: int, block: int, use: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=(seed % 2**64) + (block << 64), counter=use << 192))
 
 
+class _Sequence:
+    """A sequence of seeds, one of many with the same start; made when the first one is taken."""
+
+    __slots__ = ("_generator", "_key")
+
+    def __init__(self, seed: int, number: int) -> None:
+        self._key = (seed % 2**64) + (number << 64)
+        self._generator: np.random.Generator | None = None
+
+    def next(self) -> int:
+        if self._generator is None:
+            self._generator = np.random.Generator(np.random.Philox(key=self._key))
+        return int(self._generator.integers(2**63))
+
+
 class FreshSeeds:
     """A new seed for every call without one: unpredictable, or a sequence that a run's own seed fixes."""
 
     def __init__(self) -> None:
-        self._sequence: ContextVar[np.random.Generator | None] = ContextVar("fresh seeds", default=None)
+        self._sequence: ContextVar[_Sequence | None] = ContextVar("fresh seeds", default=None)
 
     def next(self) -> int:
         sequence = self._sequence.get()
-        if sequence is None:
-            return int.from_bytes(os.urandom(8))
-        return int(sequence.integers(2**63))
+        return int.from_bytes(os.urandom(8)) if sequence is None else sequence.next()
 
-    def start(self, seed: int | None) -> None:
-        """In this context, take new seeds from a sequence that starts at `seed`, or unpredictable ones for None."""
-        self._sequence.set(None if seed is None else np.random.Generator(np.random.Philox(key=seed % 2**64)))
+    @property
+    def are_fixed(self) -> bool:
+        return self._sequence.get() is not None
+
+    def start(self, seed: int | None, number: int = 0) -> None:
+        """In this context, take new seeds from sequence `number` of those that start at `seed`.
+
+        For None they are unpredictable.
+        """
+        self._sequence.set(None if seed is None else _Sequence(seed, number))
 
     def branch(self, count: int) -> list[int | None]:
         """What to start the sequences of threads with, so that the timing of the threads has no influence on them."""
@@ -195,6 +217,8 @@ class RandomCells:
         if self.sparsity < 1:
             places = self.places(block, cells.size)
             cells[places] = self._draw(block, np.empty(places.size))
+        elif cells.dtype != np.float64:
+            cells[:] = self._draw(block, np.empty(cells.size))
         else:
             self._draw(block, cells)
 
@@ -230,13 +254,23 @@ class RandomCells:
         return cells
 
 
-def rand(rows: int, cols: int, low: float, high: float, sparsity: float, seed: int, pdf: str, rate: float) -> Any:
+def rand(
+    rows: int,
+    cols: int,
+    low: float,
+    high: float,
+    sparsity: float,
+    seed: int,
+    pdf: str,
+    rate: float,
+    dtype: npt.DTypeLike = np.float64,
+) -> Any:
     checked_shape("rand()", rows, cols)
-    _check_distribution(pdf, sparsity, rate)
+    check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
     if sparse.worth(rows * cols, int(rows * cols * sparsity)):
         return _sparse_rand(cells, rows)
-    out = np.zeros((rows, cols))
+    out = np.zeros((rows, cols), dtype)
     step = cells.block_rows
     for block, start in enumerate(range(0, rows, step)):
         cells.fill(block, out[start : start + step])
@@ -262,7 +296,7 @@ def _sparse_rand(cells: RandomCells, rows: int) -> Any:
     return sparse.settle(result)
 
 
-def _check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
+def check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
     if pdf is not None and pdf not in PDFS:
         known = ", ".join(f'"{p}"' for p in PDFS)
         raise OperationError(
@@ -281,8 +315,9 @@ def _number(type: Type) -> float | None:
 def _rand_type(
     rows: Type, cols: Type, low: Type, high: Type, sparsity: Type, seed: Type, pdf: Type, rate: Type
 ) -> Type:
-    _check_distribution(pdf.value if isinstance(pdf.value, str) else None, _number(sparsity), _number(rate))
-    return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols))
+    share = _number(sparsity)
+    check_distribution(pdf.value if isinstance(pdf.value, str) else None, share, _number(rate))
+    return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols), share)
 
 
 define(
@@ -381,13 +416,13 @@ def _listed(*values: float) -> str:
     return ", ".join(map(s.text, values))
 
 
-def _default_step(start: float, stop: float) -> float:
+def default_step(start: float, stop: float) -> float:
     return -1.0 if start > stop else 1.0
 
 
 def sequence(start: float, stop: float, step: float | None = None) -> Matrix:
     """Each number comes from a product, since added up steps would add up errors."""
-    step = _default_step(start, stop) if step is None else step
+    step = default_step(start, stop) if step is None else step
     numbers = np.arange(sequence_length(start, stop, step), dtype=np.float64).reshape(-1, 1)
     numbers *= step
     numbers += start
@@ -399,7 +434,7 @@ def _sequence_type(start: Type, stop: Type, step: Type) -> Type:
     by = _number(step)
     if first is None or last is None or (by is None and not missing(step)):
         return matrix(None, 1)
-    return matrix(sequence_length(first, last, _default_step(first, last) if by is None else by), 1)
+    return matrix(sequence_length(first, last, default_step(first, last) if by is None else by), 1)
 
 
 define(
@@ -437,7 +472,9 @@ def _diagonal_type(X: Type) -> Type:
     rows = X.cols if X.rows is None and X.cols != 1 else X.rows
     if X.cols is None:
         return matrix(rows, 1 if rows == 1 else None)
-    return matrix(rows, rows if X.cols == 1 else 1)
+    if X.cols == 1:
+        return matrix(rows, rows, 1 / rows if rows else None)
+    return matrix(rows, 1)
 
 
 define(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gramian.errors import OperationError, SizeError
 from gramian.io import missing_file, read_metadata, read_value, remote, resolve, write_value
 from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
 from gramian.io.plan import joined, width
+from gramian.io.reading import ANYWHERE
 from gramian.io.writing import check_options
+from gramian.ir.disk import Room
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import (
     BOOLEAN,
@@ -78,8 +81,12 @@ def _known(options: tuple[tuple[str, str], ...], types: tuple[Type, ...]) -> tup
     return known, all(name in known or type.kind is Kind.LIST for name, type in given.items())
 
 
-def read_kernel(path: str, *values: Any) -> Any:
-    return read_value(path, _given(_READ, values))
+def read_kernel(path: str, *values: Any, room: Room = ANYWHERE) -> Any:
+    return read_value(path, _given(_READ, values), room)
+
+
+def read_mm_kernel(path: str, *, room: Room = ANYWHERE) -> Any:
+    return read_value(path, {"format": "mm"}, room)
 
 
 def write_kernel(x: Any, path: str, *values: Any) -> tuple[()]:
@@ -117,7 +124,7 @@ def type_from_file(path: str, types: tuple[Type, ...]) -> Type:
         raise problem
     if complete:
         plan = resolve(path, known)
-        return _type_of(plan.data_type, plan.value_type, plan.rows, width(plan))
+        return with_sparsity(_type_of(plan.data_type, plan.value_type, plan.rows, width(plan)), plan.nnz)
     return _type_by_metadata(path, known)
 
 
@@ -126,7 +133,15 @@ def _type_by_metadata(path: str, known: Mapping[str, Any]) -> Type:
     metadata = read_metadata(path)
     found = joined(given, metadata)
     cols = found.get("cols") if metadata and "cols" in metadata.options else _columns(given)
-    return _type_of(found.get("data_type", "matrix"), found.get("value_type", "unknown"), found.get("rows"), cols)
+    type = _type_of(found.get("data_type", "matrix"), found.get("value_type", "unknown"), found.get("rows"), cols)
+    return with_sparsity(type, metadata.options.get("nnz") if metadata else None)
+
+
+def with_sparsity(type: Type, nonzeros: int | None) -> Type:
+    """The type with what a count of cells says about it. Such counts may be out of date, and only serve as estimates."""
+    if not type.is_matrix or not type.cells or nonzeros is None or nonzeros < 0:
+        return type
+    return replace(type, sparsity=min(1.0, nonzeros / type.cells))
 
 
 def _columns(given: Mapping[str, Any]) -> int | None:
@@ -173,7 +188,7 @@ define(
 define(
     "readMM(path: string)",
     lambda path: infer_read(path, *_MM_TYPES),
-    lambda path: read_value(path, {"format": "mm"}),
+    read_mm_kernel,
     "the matrix in a Matrix Market file",
     family="io",
     effect=Effect.ORDERED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.estimate import of_product
 from gramian.ir.op import Trait, define
 from gramian.ir.types import Type, matrix
 from gramian.ops.rules import Matrix, Shape, shape, shape_text
@@ -54,6 +55,7 @@ define(
     product,
     "matrix product of two matrices",
     family="matmul",
+    sparsity=of_product,
     traits=(Trait.ASSOCIATIVE, Trait.ZERO_PRESERVING),
     gradient={"a": "dout %*% t(b)", "b": "t(a) %*% dout"},
     samples=(

@@ -60,12 +60,15 @@ def _panels(windows: Windows) -> Iterator[Panel]:
 
 def _unfolded(x: Array, windows: Windows) -> Iterator[tuple[Panel, Matrix]]:
     """The panels, each with the cells under its windows as columns. The columns hold until the next panel."""
-    columns: Array = np.empty(0)
+    columns: Array = np.empty(0, x.dtype)
     filled: tuple[int, ...] = ()
     for panel in _panels(windows):
         shape = panel.columns_shape(windows)
         if (panel.first, *shape) != filled:
-            columns, filled = np.zeros(shape), (panel.first, *shape)  # padding stays zero in all panels of a shape
+            columns, filled = (
+                np.zeros(shape, x.dtype),
+                (panel.first, *shape),
+            )  # padding stays zero in all panels of a shape
         images = x[panel.images].transpose(1, 0, 2, 3)
         for tap in windows.taps(panel.first, panel.count):
             columns[:, *tap.place][tap.windows] = images[tap.cells]
@@ -81,7 +84,7 @@ def conv2d(
 ) -> Matrix:
     windows = of_filters("conv2d()", input_shape, filter_shape, stride, padding)
     images, filters = windows.batch("X", x), windows.filter(w)
-    out = np.empty((windows.images, windows.filters, *windows.result))
+    out = np.empty((windows.images, windows.filters, *windows.result), x.dtype)
     for panel, columns in _unfolded(images, windows):
         part = panel.of_results(out)
         part[...] = (filters @ columns).reshape(part.shape)
@@ -93,7 +96,7 @@ def conv2d_backward_filter(
 ) -> Matrix:
     windows = of_filters("conv2d_backward_filter()", input_shape, filter_shape, stride, padding)
     images, grown = windows.batch("X", x), windows.results("dout", dout, windows.filters)
-    dw = np.zeros((windows.filters, windows.depth))
+    dw = np.zeros((windows.filters, windows.depth), x.dtype)
     for panel, columns in _unfolded(images, windows):
         dw += _as_columns(panel.of_results(grown), windows.filters) @ columns.T
     return dw
@@ -104,7 +107,7 @@ def conv2d_backward_data(
 ) -> Matrix:
     windows = of_filters("conv2d_backward_data()", input_shape, filter_shape, stride, padding)
     filters, grown = windows.filter(w), windows.results("dout", dout, windows.filters)
-    dx = np.zeros((windows.images, windows.channels, *windows.image))
+    dx = np.zeros((windows.images, windows.channels, *windows.image), w.dtype)
     for panel in _panels(windows):
         columns = filters.T @ _as_columns(panel.of_results(grown), windows.filters)
         parts = columns.reshape(panel.columns_shape(windows))
@@ -183,7 +186,7 @@ def _pieces(windows: Windows) -> Iterator[slice]:
 
 def _largest(images: Array, windows: Windows) -> Array:
     """The largest cell under each window, NaN if there is one; -Infinity where there is only padding."""
-    found = np.full((len(images), windows.channels, *windows.result), -np.inf)
+    found = np.full((len(images), windows.channels, *windows.result), -np.inf, images.dtype)
     for tap in windows.taps():
         largest = found[tap.windows]
         np.maximum(largest, images[tap.cells], out=largest)
@@ -193,7 +196,7 @@ def _largest(images: Array, windows: Windows) -> Array:
 def max_pool(x: Matrix, input_shape: ListValue, pool_size: ListValue, stride: ListValue, padding: ListValue) -> Matrix:
     windows = of_pools("max_pool()", input_shape, pool_size, stride, padding)
     images = windows.batch("X", x)
-    out = np.empty((windows.images, windows.channels, *windows.result))
+    out = np.empty((windows.images, windows.channels, *windows.result), x.dtype)
     for piece in _pieces(windows):
         out[piece] = _largest(images[piece], windows)
     return _flat(out)
@@ -202,7 +205,7 @@ def max_pool(x: Matrix, input_shape: ListValue, pool_size: ListValue, stride: Li
 def avg_pool(x: Matrix, input_shape: ListValue, pool_size: ListValue, stride: ListValue, padding: ListValue) -> Matrix:
     windows = of_pools("avg_pool()", input_shape, pool_size, stride, padding)
     images = windows.batch("X", x)
-    out = np.zeros((windows.images, windows.channels, *windows.result))
+    out = np.zeros((windows.images, windows.channels, *windows.result), x.dtype)
     for piece in _pieces(windows):
         for tap in windows.taps():
             out[piece][tap.windows] += images[piece][tap.cells]
@@ -215,7 +218,7 @@ def max_pool_backward(
 ) -> Matrix:
     windows = of_pools("max_pool_backward()", input_shape, pool_size, stride, padding)
     images, grown = windows.batch("X", x), windows.results("dout", dout, windows.channels)
-    dx = np.zeros(images.shape)
+    dx = np.zeros(images.shape, images.dtype)
     for piece in _pieces(windows):
         _to_first_largest(images[piece], grown[piece], windows, dx[piece])
     return _flat(dx)
@@ -238,7 +241,7 @@ def avg_pool_backward(
     windows = of_pools("avg_pool_backward()", input_shape, pool_size, stride, padding)
     images, grown = windows.batch("X", x), windows.results("dout", dout, windows.channels)
     shares = grown / (windows.size[0] * windows.size[1])
-    dx = np.zeros(images.shape)
+    dx = np.zeros(images.shape, images.dtype)
     for piece in _pieces(windows):
         for tap in windows.taps():
             dx[piece][tap.cells] += shares[piece][tap.windows]

@@ -70,15 +70,15 @@ def batch_norm2d(
 
 def _statistics(cells: Array) -> tuple[Matrix, Matrix]:
     """Mean and variance, with divisor K, of each channel; NaN without cells."""
-    count = np.float64(cells.shape[0] * cells.shape[2])
+    count = cells.shape[0] * cells.shape[2]
     mean: Matrix = _over_channels(cells) / count
     return mean, _over_channels((cells - mean) ** 2) / count
 
 
 def _over_channels(cells: Array) -> Matrix:
     """The sum over each channel, as a column."""
-    total: Matrix = cells.sum(axis=2).sum(axis=0)[:, np.newaxis]
-    return total
+    total: Matrix = cells.sum(axis=2).sum(axis=0, dtype=np.float64)[:, np.newaxis]
+    return total.astype(cells.dtype, copy=False)
 
 
 def batch_norm2d_backward(
@@ -91,7 +91,7 @@ def batch_norm2d_backward(
     cells, grown = _channels(x, len(gamma)), _channels(dout, len(gamma))
     normal = (cells - sm) * sv
     dgamma, dbeta = _over_channels(grown * normal), _over_channels(grown)
-    count = np.float64(cells.shape[0] * cells.shape[2])
+    count = cells.shape[0] * cells.shape[2]
     normal *= dgamma / count
     dx = grown - dbeta / count
     dx -= normal

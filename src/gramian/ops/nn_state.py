@@ -126,10 +126,10 @@ class Memory:
 
 def _run(x: Matrix, w: Matrix, b: Matrix, out0: Matrix, c0: Matrix, t: int) -> Memory:
     (n, m), d = out0.shape, w.shape[0] - out0.shape[1]
-    gates = np.empty((t, n, 4 * m))
+    gates = np.empty((t, n, 4 * m), x.dtype)
     np.matmul(_by_step(x, t, d), w[:d], out=gates)  # what depends on the step before is added below
     gates += b
-    memory = Memory(np.empty((t, n, m)), np.empty((t, n, m)), gates)
+    memory = Memory(np.empty((t, n, m), x.dtype), np.empty((t, n, m), x.dtype), gates)
     out, c = out0, c0
     for step in range(t):
         z = gates[step]
@@ -180,7 +180,7 @@ def lstm_backward(
     else:
         memory = Memory(cache_out.reshape(t, n, m), cache_c.reshape(t, n, m), cache_ifog.reshape(t, n, 4 * m))
     arriving = _by_step(dout, t, m) if return_sequences else None
-    dz, dout0, dc0 = _back(w[d:], c0, memory, arriving, np.zeros((n, m)) if return_sequences else dout, dc)
+    dz, dout0, dc0 = _back(w[d:], c0, memory, arriving, np.zeros((n, m), x.dtype) if return_sequences else dout, dc)
     before = np.concatenate([out0[np.newaxis], memory.out])[:t]
     rows = dz.reshape(t * n, 4 * m)
     dw = np.concatenate([_by_step(x, t, d).reshape(t * n, d).T @ rows, before.reshape(t * n, m).T @ rows])
@@ -192,7 +192,7 @@ def _back(
 ) -> tuple[Array, Matrix, Matrix]:
     """The gradients of the gates before their activation, and of the first state; `arriving` is that of each output."""
     m = c0.shape[1]
-    dz = np.empty(memory.gates.shape)
+    dz = np.empty(memory.gates.shape, memory.gates.dtype)
     dout, dc = dout.copy(), dc.copy()
     for step in reversed(range(len(dz))):
         i, f, o, g = np.split(memory.gates[step], 4, axis=1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.estimate import of_all
 from gramian.ir.op import Trait, define
 from gramian.ir.types import Kind, Type, frame, matrix
 from gramian.ir.values import ListValue
@@ -42,7 +43,7 @@ define(
     reverse,
     "rows in reverse order",
     family="reorg",
-    traits=(Trait.ZERO_PRESERVING,),
+    traits=(Trait.ZERO_PRESERVING, Trait.REORDERS),
     gradient={"x": "rev(dout)"},
     samples=(SIGNED, 'matrix("1 2 3", 1, 3)', 'matrix("1 2 3", 3, 1)', "matrix(0, 0, 3)"),
 )
@@ -58,6 +59,7 @@ define(
     roll,
     "rows moved down by k places, those that leave at the bottom enter at the top; up if k is negative",
     family="reorg",
+    traits=(Trait.REORDERS,),
     gradient={"x": "roll(dout, -k)"},
     samples=(f"{SIGNED}, 1", f"{SIGNED}, -4", f"{SIGNED}, 3", 'matrix("1 2 3", 1, 3), 2', "matrix(0, 0, 3), 1"),
 )
@@ -247,5 +249,6 @@ for _name, _axis, _doc, _samples in (
         _binder(_name, _axis),
         _doc,
         family="reorg",
+        sparsity=of_all,
         samples=(*_BOUND, *_samples),
     )

@@ -24,7 +24,7 @@ from gramian.ir.types import (
     size_text,
 )
 
-Matrix = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]  # float32 in single precision
 Shape = tuple[int | None, int | None]
 
 

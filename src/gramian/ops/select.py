@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 import gramian.ops.elementwise  # noqa: F401  (outer and ppred call its kernels)
 from gramian.errors import OperationError, SizeError, did_you_mean
+from gramian.ir.estimate import of_first
 from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY, Trait, define, missing
 from gramian.ir.scalar import as_double_argument
@@ -29,7 +30,7 @@ def remove_empty(target: Any, margin: str, select: Matrix | None, empty_return: 
     if isinstance(target, Frame):
         return frame_select.kept(target, axis, keep, empty_return)
     if empty_return and not keep.any():
-        return np.zeros((1, target.shape[1]) if axis == 0 else (target.shape[0], 1))
+        return np.zeros((1, target.shape[1]) if axis == 0 else (target.shape[0], 1), target.dtype)
     return np.compress(keep, target, axis=axis)
 
 
@@ -71,6 +72,7 @@ define(
     'the "rows" or "cols" that hold a cell other than zero, or that `select` marks; if there are none, one of zeros '
     "(of a frame, of missing cells), or nothing with empty.return=FALSE",
     family="select",
+    sparsity=of_first,
     samples=(
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "rows"',
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "cols"',
@@ -186,11 +188,11 @@ define(
 
 
 def lower_triangle(target: Matrix, diag: bool, values: bool) -> Matrix:
-    return np.tril(target if values else np.ones(target.shape), 0 if diag else -1)
+    return np.tril(target if values else np.ones(target.shape, target.dtype), 0 if diag else -1)
 
 
 def upper_triangle(target: Matrix, diag: bool, values: bool) -> Matrix:
-    return np.triu(target if values else np.ones(target.shape), 0 if diag else 1)
+    return np.triu(target if values else np.ones(target.shape, target.dtype), 0 if diag else 1)
 
 
 for _name, _kernel, _where in (("lower.tri", lower_triangle, "below"), ("upper.tri", upper_triangle, "above")):

@@ -138,7 +138,7 @@ def sorted_values(what: str, x: Matrix, w: Matrix | None) -> tuple[Matrix, Matri
         raise OperationError(f"the weights of {what} must be whole numbers from 0 on, found {s.text(float(wrong[0]))}")
     values, weights = values[weights > 0], weights[weights > 0]
     order = np.argsort(values, kind="stable")
-    return values[order], np.cumsum(weights[order])
+    return values[order], np.cumsum(weights[order], dtype=np.float64)
 
 
 def elements(values: Matrix, upto: Matrix | None, ranks: Any) -> Any:

@@ -125,6 +125,11 @@ def _check_table_shapes(**shapes: Shape) -> None:
             )
 
 
+def _filled(pairs: int | None, rows: int | None, cols: int | None) -> float | None:
+    """The sparsity of a table of so many pairs, each of which fills at most one cell."""
+    return None if not pairs or not rows or not cols else min(1.0, pairs / (rows * cols))
+
+
 def _table_type(a: Type, b: Type, w: Type, rows: Type, cols: Type, flag: Type) -> Type:
     if not missing(w) and not missing(rows) and missing(cols):
         if w.is_matrix:
@@ -135,7 +140,8 @@ def _table_type(a: Type, b: Type, w: Type, rows: Type, cols: Type, flag: Type) -
     _check_table_shapes(A=shape(a), **{n: shape(t) for n, t in (("B", b), ("W", w)) if t.is_matrix})
     if not missing(cols):
         r, c = rows.int_value(), cols.int_value()
-        return matrix(checked_size("table()", "r", r), checked_size("table()", "c", c))
+        size = checked_size("table()", "r", r), checked_size("table()", "c", c)
+        return matrix(*size, _filled(a.rows, *size))
     column = None if b.is_matrix else b.int_value()
     if column is not None and column < 1:
         raise OperationError(f"argument 'B' of table() must be a column from 1 on, found {column}")

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from gramian.ir.node import ABSENT, Node, absent, build, literal, literal_value
-from gramian.ir.op import Trait
-from gramian.ir.types import DOUBLE, INT, NUMBER, Kind, Type, ValueType
-from gramian.lang import tree
-from gramian.rewrite.rule import AnyMatrix, AnyScalar, Apply, Constant, Pattern, Rule
+from gramian.ir.op import Effect, Trait
+from gramian.ir.types import DOUBLE, INT, NUMBER, Known, ScalarValue, Type
+from gramian.rewrite.guard import Bindings, Uses, unknown_uses
+from gramian.rewrite.pattern import AnyMatrix, AnyOperator, AnyScalar, Apply, Constant, Pattern
+from gramian.rewrite.rule import Rule
 
 NUMERIC = (INT, DOUBLE, NUMBER)
-Bindings = Mapping[str, Node]
+UNARY = AnyOperator("f", 1)
 
 
-def apply(rule: Rule, node: Node) -> Node | None:
+def apply(rule: Rule, node: Node, uses: Uses = unknown_uses) -> Node | None:
     """What the rule makes of the node, or None if it does not apply: types must stay as they are."""
     for bound in match(rule.before, node, {}):
-        if rule.guard is not None and holds(rule.guard, bound) is not True:
+        if rule.guard is not None and rule.guard(bound, uses) is not True:
+            continue
+        if not all(cannot_fail(bound[name]) for name in rule.dropped):
             continue
         made = make(rule.after, bound)
         if made is not node and _same_type(node, made):
             return made
     return None
+
+
+def cannot_fail(node: Node) -> bool:
+    """Is no error lost if the node is not evaluated? Only what rules leave out in practice is looked at."""
+    if not node.args or node.type.known is not None:
+        return True
+    if node.op.name == "t" or UNARY.stands_for(node.op):
+        return node.type.is_matrix and cannot_fail(node.args[0])
+    cell = node.args[0].type
+    makes_cells = node.op.name in ("matrix", "as.matrix") and node.type.cells is not None
+    return makes_cells and cell.is_scalar and cell.value_type in NUMERIC and cannot_fail(node.args[0])
 
 
 def _same_type(before: Node, after: Node) -> bool:
@@ -41,32 +55,55 @@ def match(p: Pattern, node: Node, bound: Bindings) -> Iterator[Bindings]:
         case AnyMatrix(name=name):
             if node.type.is_matrix and bound.get(name, node) is node:
                 yield {**bound, name: node}
-        case AnyScalar(name=name):
-            if node.type.value_type in NUMERIC and node.type.is_scalar and bound.get(name, node) is node:
+        case AnyScalar(name=name, optional=optional):
+            if bound.get(name, node) is node and (
+                (node.type.is_scalar and node.type.value_type in NUMERIC) or (optional and node.op is ABSENT)
+            ):
                 yield {**bound, name: node}
         case Constant(value=None):
             if node.op is ABSENT:
                 yield bound
         case Constant(value=value):
-            if node.is_literal and type(literal_value(node)) in _like(value) and literal_value(node) == value:
+            if node.is_literal and _equal(value, literal_value(node)):
                 yield bound
-        case Apply(op=op, args=args):
-            if node.op is op and len(node.args) == len(args):
-                yield from _match_all(args, node.args, bound)
-                if op.has(Trait.COMMUTATIVE) and len(args) == 2 and _may_swap(node.args[0].type, node.args[1].type):
-                    yield from _match_all(args, node.args[::-1], bound)
+        case Apply(op=op, args=args, label=label):
+            if isinstance(op, AnyOperator):
+                known = bound.get(op.name)
+                if not op.stands_for(node.op) or not (known is None or known.op is node.op):
+                    return
+                bound = {**bound, op.name: node}
+            elif node.op is not op or len(node.args) != len(args):
+                return
+            if label is not None:
+                bound = {**bound, label: node}
+            yield from _match_all(args, node.args, bound)
+            if len(args) == 2 and not isinstance(op, AnyOperator) and may_swap(node):
+                yield from _match_all(args, node.args[::-1], bound)
 
 
-def _may_swap(a: Type, b: Type) -> bool:
-    """A 1x1 matrix may stand on the right of any matrix, but not on the left, so it has to stay on its side."""
+def may_swap(node: Node) -> bool:
+    """May the two operands change places?
+
+    A 1x1 matrix may stand on the right of any matrix, but not on the left, so it has to stay on its side.
+    """
+    if not node.op.has(Trait.COMMUTATIVE):
+        return False
+    a, b = node.args[0].type, node.args[1].type
     if not (a.is_matrix and b.is_matrix):
         return True
     equal = (a.rows, a.cols) == (b.rows, b.cols) and None not in (a.rows, a.cols)
-    return equal or all(any(size not in (None, 1) for size in (x.rows, x.cols)) for x in (a, b))
+    return equal or (_is_no_cell(a) and _is_no_cell(b))
 
 
-def _like(value: object) -> tuple[type, ...]:
-    return (type(value),) if isinstance(value, bool | str) else (int, float)
+def _is_no_cell(type: Type) -> bool:
+    return type.rows not in (None, 1) or type.cols not in (None, 1)
+
+
+def _equal(wanted: ScalarValue, value: ScalarValue) -> bool:
+    """Is it that constant? Numbers of both types are one, but for -0.0, which is not 0; NaN is NaN."""
+    if isinstance(wanted, bool | str) or isinstance(value, bool | str):
+        return type(wanted) is type(value) and wanted == value
+    return Known(float(wanted)) == Known(float(value))
 
 
 def _match_all(patterns: tuple[Pattern, ...], nodes: tuple[Node, ...], bound: Bindings) -> Iterator[Bindings]:
@@ -78,6 +115,7 @@ def _match_all(patterns: tuple[Pattern, ...], nodes: tuple[Node, ...], bound: Bi
 
 
 def make(p: Pattern, bound: Bindings) -> Node:
+    """The node that a pattern stands for; numbers that are known are literals."""
     match p:
         case AnyMatrix(name=name) | AnyScalar(name=name):
             return bound[name]
@@ -86,52 +124,8 @@ def make(p: Pattern, bound: Bindings) -> Node:
         case Constant(value=value):
             return literal(value)
         case Apply(op=op, args=args):
-            return build(op, [make(arg, bound) for arg in args], lenient=True)
-
-
-def holds(guard: tree.Expr, bound: Bindings) -> bool | None:
-    """The guard's answer: yes, no, or not known. `check_guard` has seen to it that it is one."""
-    match guard:
-        case tree.Binary(op="&", left=left, right=right):
-            answers = (holds(left, bound), holds(right, bound))
-            return False if False in answers else None if None in answers else True
-        case tree.Binary(op="|", left=left, right=right):
-            answers = (holds(left, bound), holds(right, bound))
-            return True if True in answers else None if None in answers else False
-        case tree.Unary(op="!", operand=operand):
-            answer = holds(operand, bound)
-            return None if answer is None else not answer
-        case tree.Binary(op=op, left=left, right=right):
-            return _compare(op, _number(left, bound), _number(right, bound))
-        case tree.Call(function="isInt", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return _has_value_type(bound[name].type, INT)
-        case tree.Call(function="isDouble", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return _has_value_type(bound[name].type, DOUBLE)
-    raise ValueError(f"not a guard: {guard}")
-
-
-def _has_value_type(type: Type, wanted: ValueType) -> bool | None:
-    return None if type.value_type is NUMBER else type.value_type is wanted
-
-
-def _compare(op: str, a: float | None, b: float | None) -> bool | None:
-    if a is None or b is None:
-        return None
-    return {"==": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[op]
-
-
-def _number(e: tree.Expr, bound: Bindings) -> float | None:
-    match e:
-        case tree.Literal(value=int(value) | float(value)):
-            return value
-        case tree.Unary(op="-", operand=operand):
-            number = _number(operand, bound)
-            return None if number is None else -number
-        case tree.Name(name=name) if bound[name].type.kind is Kind.SCALAR:
-            known = bound[name].type.value
-            return known if isinstance(known, int | float) and not isinstance(known, bool) else None
-        case tree.Call(function="nrow", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return bound[name].type.rows
-        case tree.Call(function="ncol", args=(tree.Arg(value=tree.Name(name=name)),)):
-            return bound[name].type.cols
-    raise ValueError(f"not a number in a guard: {e}")
+            record = bound[op.name].op if isinstance(op, AnyOperator) else op
+            made = build(record, [make(arg, bound) for arg in args], lenient=True)
+            if made.type.value is not None and made.op.effect is Effect.PURE:
+                return literal(made.type.value)
+            return made

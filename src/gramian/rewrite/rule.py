@@ -1,69 +1,124 @@
-"""Rules as lines of DML, such as `rowSums(s * X) -> s * rowSums(X)` or `X ^ 1 -> X`.
+"""Rules as lines of DML, such as `rowSums(s * X) -> s * rowSums(X)  if ncol(X) > 0  [rounding]`.
 
 In a rule an upper-case name stands for any matrix, a lower-case name for any numeric scalar, and a number for that
-number. A name that comes up twice stands for the same value. After `if` come guards, joined by `&`: comparisons of
-`nrow(X)`, `ncol(X)` and numbers, or `isInt(s)`, `isDouble(s)`. A guard that cannot be decided is no yes.
+number. A name that comes up twice stands for the same value. A scalar whose name ends in `_` may be an argument that is
+not given, and `missing` is such an argument: `rightIndex(t(X), a_, b_, c_, d_)` is any part of a transpose. `f(X)` and
+`g(X, Y)` stand for all operators that work cell by cell on one or two arguments. What the right side computes from known
+numbers, such as `ncol(X) + 1`, becomes a literal.
 
-A rule may end with tags in brackets that say what it changes: `[rounding]` the last digits, `[nan]` the treatment of
-NaN and infinity where one operand is zero. Rules never change types, and what fails before must fail afterwards.
+After two blanks and `if` come conditions, joined by `&` and `|`:
+
+- comparisons of numbers and scalars, of `nrow(X)`, `ncol(X)`, `length(X)` and of what `+ - *` make of these;
+- comparisons with `density(X)`, the estimated share of cells that are not zero, 1 if nothing is known of it. It is for
+  costs alone: the sides must be equal whatever it says;
+- `isInt(s)`, `isDouble(s)`, `isModerate(s)` (a known number between 1e-100 and 1e100, whatever its sign), `isMask(X)`
+  (all cells are 0 or 1, as a comparison gives them);
+- `once(X %*% Y)`: nothing but what the left side says uses that inner operator. It belongs to rules that gain only if
+  they save its computation. The driver answers it from the uses in a block, see `passes/simplify.py`.
+
+A condition that cannot be decided is no yes: without known sizes, rules with conditions on sizes do nothing.
+
+A rule may end with tags in brackets that say what it may change:
+
+- `[zero]` the sign of zeros;
+- `[rounding]` the last digits, and the sign of zeros;
+- `[cancels]` digits as well where large numbers cancel, so that little of them is left;
+- `[infinity]` which of NaN, Infinity and -Infinity a cell is that is none of the finite numbers;
+- `[nan]` cells that are NaN because a NaN or an infinity met a zero: they may become numbers.
+
+No rule makes a finite number NaN or infinite (but for numbers that come close to the largest one), changes a type, or
+loses an error: a rule that leaves an operand out applies only where that operand cannot fail.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-from gramian.errors import Diagnostic, OperationError, ScriptError, did_you_mean
-from gramian.ir.op import REGISTRY, Op
+from gramian.errors import did_you_mean
 from gramian.lang import tree
 from gramian.lang.dml import parse_expression
+from gramian.rewrite.guard import Guard, GuardReader
+from gramian.rewrite.outline import outline
+from gramian.rewrite.pattern import Apply, Pattern, evaluated, labelled, names, operator_names, pattern, wrong
 from gramian.source import Source, Span
 
-TAGS = ("rounding", "nan")
+TAGS = {
+    "zero": "the sign of zeros",
+    "rounding": "the last digits",
+    "cancels": "more digits where large numbers cancel",
+    "infinity": "which of NaN, Infinity and -Infinity comes out",
+    "nan": "NaN where a NaN or an infinity met a zero may become a number",
+}
 _TAG = re.compile(r"\s+\[(\w+)\]$")
-
-
-@dataclass(frozen=True)
-class AnyMatrix:
-    name: str
-
-
-@dataclass(frozen=True)
-class AnyScalar:
-    name: str
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A literal; None stands for an optional argument that is not given."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Apply:
-    op: Op
-    args: tuple[Pattern, ...]
-
-
-Pattern = AnyMatrix | AnyScalar | Constant | Apply
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """`before -> after`; `text` is the line as written, `span` its place."""
+    """`left -> right  if condition  [tags]`, as written at `span`.
 
-    before: Apply
-    after: Pattern
-    guard: tree.Expr | None
-    tags: frozenset[str]
+    A short script needs few of the rules, so that each is parsed when it is first asked for: `before`, `after` and `guard`
+    raise a ScriptError if the text is no rule.
+    """
+
     span: Span
+    left: str
+    right: str
+    condition: str
+    tags: frozenset[str]
 
     @property
     def text(self) -> str:
         return self.span.text
+
+    @property
+    def counts_uses(self) -> bool:
+        """Does the condition ask for the uses of inner operators?"""
+        return "once(" in self.condition
+
+    @cached_property
+    def outline(self) -> tuple[str, frozenset[str]]:
+        """The name of the operator at the top of the left side, and of those below."""
+        return outline(self.left)
+
+    @cached_property
+    def before(self) -> Apply:
+        return labelled(self._unlabelled, self._condition[1]) if self.counts_uses else self._unlabelled
+
+    @cached_property
+    def after(self) -> Pattern:
+        after = pattern(self._expression(self.right), self.span)
+        known = {*names(self._unlabelled), *operator_names(self._unlabelled)}
+        for name in (*names(after), *operator_names(after)):
+            if name not in known:
+                raise wrong(f"'{name}' does not stand on the left side", self.span, did_you_mean(name, known))
+        return after
+
+    @cached_property
+    def dropped(self) -> frozenset[str]:
+        """The names that the right side leaves out. What they stand for must not be able to fail."""
+        return frozenset(names(self.before)) - evaluated(self.after)
+
+    @cached_property
+    def guard(self) -> Guard | None:
+        return self._condition[0] if self.condition else None
+
+    @cached_property
+    def _unlabelled(self) -> Apply:
+        before = pattern(self._expression(self.left), self.span)
+        if not isinstance(before, Apply):
+            raise wrong("the left side of a rule must be an operator", self.span)
+        return before
+
+    @cached_property
+    def _condition(self) -> tuple[Guard, dict[str, Apply]]:
+        """The guard and the labels of the operators whose uses it counts."""
+        reader = GuardReader(self._unlabelled, self.span)
+        return reader.guard(self._expression(self.condition)), reader.labels
+
+    def _expression(self, text: str) -> tree.Expr:
+        return parse_expression(Source(self.span.source.name, text))
 
     def __repr__(self) -> str:
         return f"Rule({self.text})"
@@ -77,12 +132,12 @@ def read_rules(source: Source) -> list[Rule]:
         text = line.split("#")[0].strip()
         if text:
             at = start + line.index(text)
-            rules.append(read_rule(source, Span(source, at, at + len(text))))
+            rules.append(read_rule(Span(source, at, at + len(text))))
         start += len(line)
     return rules
 
 
-def read_rule(source: Source, span: Span) -> Rule:
+def read_rule(span: Span) -> Rule:
     """The rule of one line.
 
     Raises:
@@ -90,122 +145,13 @@ def read_rule(source: Source, span: Span) -> Rule:
     """
     text = span.text
     tags: set[str] = set()
-    while found := _TAG.search(text):
+    while text.endswith("]") and (found := _TAG.search(text)):
         if found[1] not in TAGS:
-            raise _wrong(f"'{found[1]}' is no tag of a rule", span, did_you_mean(found[1], TAGS))
+            raise wrong(f"'{found[1]}' is no tag of a rule", span, did_you_mean(found[1], TAGS))
         tags.add(found[1])
         text = text[: found.start()]
-    body, _, condition = text.partition("  if ")
+    body, separator, condition = text.partition("  if ")
     left, arrow, right = body.partition("->")
-    if not arrow:
-        raise _wrong("expected a rule 'before -> after'", span)
-    before = pattern(_expression(source, left), span)
-    if not isinstance(before, Apply):
-        raise _wrong("the left side of a rule must be an operator", span)
-    after = pattern(_expression(source, right), span)
-    known = names(before)
-    for name in names(after):
-        if name not in known:
-            raise _wrong(f"'{name}' does not stand on the left side", span, did_you_mean(name, known))
-    guard = _expression(source, condition) if condition else None
-    if guard is not None:
-        check_guard(guard, known, span)
-    return Rule(before, after, guard, frozenset(tags), span)
-
-
-def _wrong(message: str, span: Span, hint: str | None = None) -> ScriptError:
-    return ScriptError(Diagnostic(message, span, hint))
-
-
-def check_guard(guard: tree.Expr, known: Mapping[str, Pattern], span: Span) -> None:
-    """Refuse a guard that is not made of comparisons and value types of the rule's names."""
-    match guard:
-        case tree.Binary(op="&" | "|", left=left, right=right):
-            check_guard(left, known, span)
-            check_guard(right, known, span)
-        case tree.Unary(op="!", operand=operand):
-            check_guard(operand, known, span)
-        case tree.Binary(op="==" | "!=" | "<" | "<=" | ">" | ">=", left=left, right=right):
-            _check_number(left, known, span)
-            _check_number(right, known, span)
-        case tree.Call(function="isInt" | "isDouble", args=(tree.Arg(value=tree.Name(name=name)),)):
-            _check_name(name, AnyScalar, known, span)
-        case _:
-            raise _wrong("a guard compares sizes and numbers, or asks isInt(s) or isDouble(s)", span)
-
-
-def _check_number(e: tree.Expr, known: Mapping[str, Pattern], span: Span) -> None:
-    match e:
-        case tree.Literal(value=int() | float()):
-            return
-        case tree.Unary(op="-", operand=operand):
-            _check_number(operand, known, span)
-        case tree.Name(name=name):
-            _check_name(name, AnyScalar, known, span)
-        case tree.Call(function="nrow" | "ncol", args=(tree.Arg(value=tree.Name(name=name)),)):
-            _check_name(name, AnyMatrix, known, span)
-        case _:
-            raise _wrong("a guard compares nrow(X), ncol(X), scalars and numbers", span)
-
-
-def _check_name(name: str, kind: type[AnyMatrix | AnyScalar], known: Mapping[str, Pattern], span: Span) -> None:
-    if name not in known:
-        raise _wrong(f"'{name}' does not stand on the left side", span, did_you_mean(name, known))
-    if not isinstance(known[name], kind):
-        raise _wrong(f"'{name}' is a {'scalar' if kind is AnyMatrix else 'matrix'} there", span)
-
-
-def _expression(source: Source, text: str) -> tree.Expr:
-    return parse_expression(Source(source.name, text.strip()))
-
-
-def pattern(e: tree.Expr, span: Span) -> Pattern:
-    """The pattern that an expression of a rule stands for."""
-    match e:
-        case tree.Name(name=name):
-            return AnyMatrix(name) if name[0].isupper() else AnyScalar(name)
-        case tree.Literal(value=value):
-            return Constant(value)
-        case tree.Unary(op="-", operand=tree.Literal(value=value)):
-            assert not isinstance(value, str)
-            return Constant(-value)
-        case tree.Unary(op=op, operand=operand):
-            return Apply(REGISTRY["negate" if op == "-" else op], (pattern(operand, span),))
-        case tree.Binary(op=op, left=left, right=right):
-            return Apply(REGISTRY[op], (pattern(left, span), pattern(right, span)))
-        case tree.Index(target=target, rows=rows, cols=cols):
-            bounds = [*_bounds(rows, span), *_bounds(cols, span)]
-            return Apply(REGISTRY["rightIndex"], (pattern(target, span), *bounds))
-        case tree.Call(function=function, args=args):
-            return _call(function, args, span)
-    raise _wrong("this cannot be part of a rule", span)
-
-
-def _bounds(subscript: tree.Subscript | None, span: Span) -> list[Pattern]:
-    if subscript is None:
-        return [Constant(None), Constant(None)]
-    upper: Pattern = Constant(None) if subscript.upper is None else pattern(subscript.upper, span)
-    return [pattern(subscript.lower, span), upper]
-
-
-def _call(function: str, args: tuple[tree.Arg, ...], span: Span) -> Apply:
-    op = REGISTRY.get(function)
-    if op is None:
-        raise _wrong(f"there is no operator '{function}'", span, did_you_mean(function, REGISTRY))
-    try:
-        slots = op.bind([a.name for a in args])
-    except OperationError as wrong:
-        raise _wrong(wrong.message, span, wrong.hint) from None
-    given = [pattern(a.value, span) for a in args]
-    filled = [given[slot] if slot is not None else Constant(op.params[at].default) for at, slot in enumerate(slots)]
-    return Apply(op, tuple(filled))
-
-
-def names(p: Pattern) -> dict[str, Pattern]:
-    """The names in a pattern."""
-    match p:
-        case AnyMatrix(name=name) | AnyScalar(name=name):
-            return {name: p}
-        case Apply(args=args):
-            return {name: found for arg in args for name, found in names(arg).items()}
-    return {}
+    if not arrow or (separator and not condition.strip()):
+        raise wrong("expected a rule 'before -> after  if condition'", span)
+    return Rule(span, left.strip(), right.strip(), condition.strip(), frozenset(tags))

@@ -5,21 +5,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
-from gramian.ir.frame import Frame
 from gramian.ir.node import Node
 from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
-from gramian.ir.sparse import is_sparse
 from gramian.ir.types import Kind, Type
-from gramian.runtime.codegen import Generated
+from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
+
+# The generated sources of a running program, by the names of the files that Python takes them for.
+Units = Mapping[str, Generated]
 
 
 class InternalError(GramianError):
@@ -30,11 +28,13 @@ class InternalError(GramianError):
 class Point:
     """Where a generated function was when something failed in it, or in what it called.
 
-    `code` is the generated expression at work and `node` what it comes from; `values` are the generated variables, and
-    `held` says which of them hold which nodes.
+    `function` is the function of the script that it is, or the rest of which it is. `code` is the generated expression at
+    work and `node` what it comes from; `values` are the generated variables, and `held` says which of them hold which nodes.
     """
 
     name: str
+    function: Function | None
+    is_call: bool  # rather than the body of a parfor, or the rest of a function
     span: Span | None
     code: str
     node: Node | None
@@ -43,13 +43,13 @@ class Point:
     held: Mapping[Node, str]
 
 
-def points(traceback: TracebackType | None, generated: Generated, filename: str) -> list[Point]:
+def points(traceback: TracebackType | None, units: Units) -> list[Point]:
     """The generated functions that were running, outermost first."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if code.co_filename == filename and code.co_name != "<module>":
-            found.append(_point(traceback, generated))
+        if code.co_filename in units and code.co_name != "<module>":
+            found.append(_point(traceback, units[code.co_filename]))
         traceback = traceback.tb_next
     return found
 
@@ -59,32 +59,29 @@ def _point(traceback: TracebackType, generated: Generated) -> Point:
     span, origin = generated.spans[line - 1], generated.origins[line - 1]
     code = _code_at_work(traceback, generated)
     name, values = traceback.tb_frame.f_code.co_name, traceback.tb_frame.f_locals
+    function, is_call = generated.functions.get(name, generated.parts.get(name)), name in generated.functions
     if origin is None:
-        return Point(name, span, code, None, None, values, {})
+        return Point(name, function, is_call, span, code, None, None, values, {})
     node = origin.parts.get(code, origin.node)
     place = origin.item.spans.get(node, span) if node is not None else span
-    return Point(name, place, code, node, origin.item, values, origin.names)
+    return Point(name, function, is_call, place, code, node, origin.item, values, origin.names)
 
 
 def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
     """The expression in a generated line that was being evaluated, or else all of the line."""
-    line = generated.lines[traceback.tb_lineno - 1]
-    positions = traceback.tb_frame.f_code.co_positions()
-    first, last, start, end = next(islice(positions, traceback.tb_lasti // 2, None))
-    if first != last or start is None or end is None:
-        return line.strip()
-    return line.encode()[start:end].decode()
+    site = site_of(traceback.tb_frame.f_code, traceback.tb_lasti)
+    return generated.expression(site if site is not None else Site(traceback.tb_lineno, None, None))
 
 
-def script_error(error: BaseException, generated: Generated, filename: str) -> ScriptError:
+def script_error(error: BaseException, units: Units) -> ScriptError:
     """The error as the author of the script sees it."""
     if isinstance(error, ScriptError):
         return error
-    running = points(error.__traceback__, generated, filename)
-    function = next((generated.functions[p.name] for p in reversed(running) if p.name in generated.functions), None)
-    message, hint, notes = _explain(error, function, generated, running)
+    running = points(error.__traceback__, units)
+    function = next((p.function for p in reversed(running) if p.function is not None), None)
+    message, hint, notes = _explain(error, function, running)
     span = _place(error, running, message) if running else None
-    return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running, generated))))
+    return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running))))
 
 
 def _place(error: BaseException, running: list[Point], message: str) -> Span | None:
@@ -102,12 +99,10 @@ def _place(error: BaseException, running: list[Point], message: str) -> Span | N
 Explanation = tuple[str, str | None, tuple[Note, ...]]
 
 
-def _explain(
-    error: BaseException, function: Function | None, generated: Generated, running: list[Point]
-) -> Explanation:
+def _explain(error: BaseException, function: Function | None, running: list[Point]) -> Explanation:
     match error:
         case SizeError() if function is not None:
-            return error.message, error.hint, _sizes(running[-1], function)
+            return error.message, error.hint, _sizes(running, function)
         case OperationError():
             return error.message, error.hint, ()
         case NameError():  # UnboundLocalError is one of them
@@ -145,8 +140,9 @@ def _variable_of(error: NameError) -> str:
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
+def _sizes(running: list[Point], function: Function) -> tuple[Note, ...]:
     """What the operands of the failing operator are, and where they were assigned."""
+    point = running[-1]
     if point.node is None or point.item is None:
         return ()
     values = dict(zip(point.node.args, _arguments(point), strict=False))
@@ -157,10 +153,22 @@ def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
     def describe(operand: Node) -> str | None:
         value = values.get(operand)
         if value is None and not (operand.is_var and operand.name in changed):
-            value = point.values.get(point.held.get(operand, ""))
-        return _description(value)
+            value = _value_of(operand, running)
+        return _description(value, operand.type.kind)
 
     return operand_notes(point.node, point.item, function, describe)
+
+
+def _value_of(operand: Node, running: list[Point]) -> Any:
+    """The value of an operand, if it is in a variable of the function that failed, or of what that is the rest of."""
+    point = running[-1]
+    if operand in point.held or not operand.is_var:
+        return point.values.get(point.held.get(operand, ""))
+    for outer in reversed(running):
+        value = outer.values.get(f"v_{operand.name}")
+        if value is not None or outer.is_call:
+            return value
+    return None
 
 
 def _arguments(point: Point) -> list[Any]:
@@ -172,11 +180,12 @@ def _arguments(point: Point) -> list[Any]:
     return [point.values.get(name.id) if isinstance(name, ast.Name) else None for name in names]
 
 
-def _description(value: Any) -> str | None:
-    if isinstance(value, np.ndarray | Frame) or is_sparse(value):
-        kind = Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
-        return Type(kind, rows=value.shape[0], cols=value.shape[1]).describe()
-    return None
+def _description(value: Any, kind: Kind) -> str | None:
+    """What a matrix or frame is; of those that generated code has let go of, there is only the size left."""
+    size = value if type(value) is tuple else getattr(value, "shape", None)
+    if kind not in (Kind.MATRIX, Kind.FRAME) or not (size and all(isinstance(n, int) for n in size)):
+        return None
+    return Type(kind, rows=size[0], cols=size[1]).describe()
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------
@@ -184,12 +193,12 @@ def _description(value: Any) -> str | None:
 MAX_CALLS = 8
 
 
-def _call_chain(running: list[Point], generated: Generated) -> tuple[Note, ...]:
+def _call_chain(running: list[Point]) -> tuple[Note, ...]:
     """Where each open function was called, innermost first; repetitions and the middle of a long chain are left out."""
     calls: list[Note] = []
     for at, point in enumerate(running):
-        if at and point.name in generated.functions:
-            calls.append((f"in {generated.functions[point.name].title}(), called at", running[at - 1].span))
+        if at and point.is_call and point.function is not None:
+            calls.append((f"in {point.function.title}(), called at", running[at - 1].span))
         calls += reversed(inlined_calls(point.span))
     calls.reverse()
     total = len(calls)

@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import OperationError, did_you_mean
+from gramian.ir.frame import Frame
 from gramian.ir.node import ABSENT, Node, convert_argument, literal_value
 from gramian.ir.op import REGISTRY, Op
 from gramian.ir.program import Function, Variable
 from gramian.ir.scalar import as_double, as_int, as_logical, describe, text
-from gramian.ir.sparse import densify, is_sparse
+from gramian.ir.sparse import densify
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind
 from gramian.ir.values import ListValue
+from gramian.runtime.backend import Kernel
 
 Entry = tuple[Function, Callable[..., Any]]
 
 CONVERT: Mapping[Any, Callable[[Any], Any]] = {INT: as_int, DOUBLE: as_double, BOOLEAN: as_logical, STRING: text}
 
+compiling = RLock()  # whoever compiles while a script runs, as one thread at a time may do
+
 
 class FunctionTable:
     """The functions of a running program by the names that eval() accepts.
 
-    `load` finds functions that the program does not name, those of the library, by name.
+    `load` finds functions that the program does not name, those of the library, by name; `kernel` is that of an operator.
     """
 
-    def __init__(self, functions: Mapping[str, Entry], load: Callable[[str], Entry | None]) -> None:
+    def __init__(
+        self, functions: Mapping[str, Entry], load: Callable[[str], Entry | None], kernel: Callable[[Op], Kernel]
+    ) -> None:
         self.functions = dict(functions)
         self._load = load
+        self._kernel = kernel
+
+    def matrix(self, value: Any) -> Any:
+        """A number or array as the matrix that the program may see, of the backend's precision."""
+        return self._kernel(REGISTRY["as.matrix"])(value)
+
+    def call_on_matrix(self, name: str, args: Sequence[Any]) -> tuple[Any, ...]:
+        """All results of a function that a kernel calls with matrices of its own."""
+        return self.call(name, [self.matrix(arg) for arg in args])
+
+    def bind(self, function: Function, given: Sequence[Any], names: Sequence[str | None]) -> list[Any]:
+        """The arguments of a function in the order of its parameters, converted as declared."""
+        return [self.constant(value) if isinstance(value, Node) else value for value in bind(function, given, names)]
+
+    def constant(self, node: Node) -> Any:
+        """The value of a constant expression."""
+        if node.is_literal:
+            return literal_value(node)
+        if node.op is ABSENT:
+            return None
+        args = (convert_argument(node.op.param(at), self.constant(arg)) for at, arg in enumerate(node.args))
+        return self._kernel(node.op)(*args)
 
     def _find(self, name: str) -> Entry | None:
         if name not in self.functions and name not in REGISTRY:
-            found = self._load(name)
+            with compiling:
+                found = self.functions.get(name) or self._load(name)
             if found is not None:
                 self.functions[name] = found
         return self.functions.get(name)
@@ -59,8 +87,8 @@ class FunctionTable:
             raise OperationError(f"eval(): function '{name}' has no result")
         first = outputs[0]
         if isinstance(first, bool | int | float):
-            return np.array([[float(first)]])
-        if isinstance(first, np.ndarray) or is_sparse(first):
+            return self.matrix(first)
+        if kind_of(first) is Kind.MATRIX:
             return first
         raise OperationError(f"eval(): function '{name}' gives {describe(first)}, not a matrix", "use evalList()")
 
@@ -75,13 +103,13 @@ class FunctionTable:
         found = self._find(name)
         if found is not None:
             function, run = found
-            result = run(*bind(function, given, names))
+            result = run(*self.bind(function, given, names))
             return result if len(function.outputs) > 1 else (result,) if function.outputs else ()
         op = REGISTRY.get(name)
         if op is None or op.internal:
             hint = did_you_mean(name, [*self.functions, *REGISTRY])
             raise OperationError(f"there is no function '{name}'", hint)
-        result = op.kernel(*map(densify, _bind_operator(op, given, names)))
+        result = self._kernel(op)(*map(densify, _bind_operator(op, given, names)))
         return result if isinstance(result, tuple) else (result,)
 
 
@@ -93,7 +121,7 @@ def _spread(args: Sequence[Any]) -> tuple[Sequence[Any], Sequence[str | None]]:
 
 
 def bind(function: Function, given: Sequence[Any], names: Sequence[str | None]) -> list[Any]:
-    """The arguments of a function in the order of its parameters, converted as declared."""
+    """The arguments of a function in the order of its parameters, converted as declared; defaults as expressions."""
     params = {p.name: p for p in function.params}
     positional = [value for value, name in zip(given, names, strict=True) if name is None]
     by_name = {name: value for value, name in zip(given, names, strict=True) if name is not None}
@@ -112,7 +140,7 @@ def _argument(function: Function, param: Variable, given: Mapping[str, Any]) -> 
     if param.name not in given:
         if param.default is None:
             raise OperationError(f"{function.title}() misses its argument '{param.name}'")
-        return constant(param.default)
+        return param.default
     value = given[param.name]
     found = kind_of(value)
     if found is not param.type.kind:
@@ -128,7 +156,7 @@ def kind_of(value: Any) -> Kind:
         return Kind.SCALAR
     if isinstance(value, ListValue):
         return Kind.LIST
-    return Kind.MATRIX if isinstance(value, np.ndarray) or is_sparse(value) else Kind.FRAME
+    return Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
 
 
 def expect(kind: str, value: Any) -> Any:
@@ -140,15 +168,6 @@ def expect(kind: str, value: Any) -> Any:
             f'say data_type="{found.value}", since its name is not known before the script runs',
         )
     return value
-
-
-def constant(node: Node) -> Any:
-    """The value of a constant expression."""
-    if node.is_literal:
-        return literal_value(node)
-    if node.op is ABSENT:
-        return None
-    return node.op.kernel(*(convert_argument(node.op.param(at), constant(a)) for at, a in enumerate(node.args)))
 
 
 def _bind_operator(op: Op, given: Sequence[Any], names: Sequence[str | None]) -> list[Any]:

@@ -40,7 +40,7 @@ from gramian.ops.paramserv import (
     check_data,
     check_validation,
 )
-from gramian.runtime.functions import FunctionTable, bind
+from gramian.runtime.functions import FunctionTable
 
 # What the functions of the script are given, by name.
 GIVEN: Mapping[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ class Called:
             )
 
         def call(values: Mapping[str, Any]) -> tuple[Any, ...]:
-            result = run(*bind(function, list(values.values()), list(values)))
+            result = run(*table.bind(function, list(values.values()), list(values)))
             return result if len(function.outputs) > 1 else (result,) if function.outputs else ()
 
         return cls(role, function.title, call, tuple(o.name for o in function.outputs))

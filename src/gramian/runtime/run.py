@@ -13,24 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from gramian.errors import OperationError
+from gramian.errors import GramianError, OperationError
 from gramian.ir import scalar
+from gramian.ir.op import REGISTRY
 from gramian.ir.program import Program
 from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.ops.generate import fresh_seeds
-from gramian.ops.index import out_of_range, store, writable
+from gramian.ops.index import out_of_range, store
 from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
-from gramian.runtime.backend import Backend, kernel_of
-from gramian.runtime.codegen import Generated, generate
-from gramian.runtime.failure import script_error
+from gramian.runtime.backend import Backend, kernel_of, pipeline_kernel
+from gramian.runtime.codegen import Generated, generate, generate_part
+from gramian.runtime.failure import InternalError, script_error
 from gramian.runtime.functions import Entry, FunctionTable, expect
+from gramian.runtime.late import Late, LatePoint
 from gramian.runtime.paramserv import paramserv
+from gramian.runtime.parfor.loops import ParallelLoops, running_script
 from gramian.runtime.progress import Progress
-from gramian.runtime.statistics import Statistics
+from gramian.runtime.statistics import PIPELINE, Statistics, untimed
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -60,20 +63,45 @@ class Execution:
     """A compiled program, ready to run."""
 
     def __init__(
-        self, program: Program, backend: Backend, settings: Settings, statistics: Statistics | None = None
+        self,
+        program: Program,
+        backend: Backend,
+        settings: Settings,
+        statistics: Statistics | None = None,
+        units: dict[str, Generated] | None = None,
     ) -> None:
         self.program = program
-        self.generated: Generated = generate(program)
-        self.filename = f"<gramian {program.source.name}>"
+        self.backend = backend
         self.settings = settings
         self.statistics = statistics
-        self.namespace = self._namespace(backend)
-        code = compile(self.generated.source, self.filename, "exec")
-        exec(code, self.namespace)
-        self.backend = backend
-        self.table = table = FunctionTable(self.functions(), self._library_function)
-        for name, kernel in CALLING.items():
-            self.namespace[f"{name}_function"] = partial(kernel, table)
+        self.units = {} if units is None else units
+        self.table = FunctionTable({}, self._library_function, lambda op: kernel_of(op, backend))
+        self.namespace = self._load(program, generate(program))
+        self.table.functions |= self.functions()
+
+    def _load(self, program: Program, generated: Generated) -> dict[str, Any]:
+        """The functions of generated source, by name."""
+        filename = f"<gramian {program.source.name} {len(self.units)}>"
+        self.units[filename] = generated
+        if self.statistics is not None:
+            self.statistics.units[filename] = generated
+        namespace = self._namespace(program, generated)
+        exec(compile(generated.source, filename, "exec"), namespace)
+        return namespace
+
+    def load_part(self, program: Program, point: LatePoint, *, generic: bool) -> Callable[[list[Any]], Any]:
+        """The rest of a region, compiled while the script runs: the main function of a program of its own."""
+        name = f"part_{len(self.units)}"
+        part: Callable[[list[Any]], Any] = self._load(program, generate_part(program, point, name, generic=generic))[
+            name
+        ]
+        if self.statistics is not None:
+            self.statistics.parts[next(reversed(self.units))] = program
+        return part
+
+    def count(self, what: str) -> None:
+        if self.statistics is not None:
+            self.statistics.count(what)
 
     def functions(self) -> dict[str, Entry]:
         """The functions that eval() may call, by name, with their compiled form."""
@@ -90,26 +118,30 @@ class Execution:
         program = lower(Source("<eval>", f'found = eval("{name}")'), parse, self.settings)
         if name not in program.callable:
             return None
-        return Execution(run_passes(program, Facts()), self.backend, self.settings, self.statistics).functions()[name]
+        found = Execution(run_passes(program, Facts()), self.backend, self.settings, self.statistics, self.units)
+        return found.functions()[name]
 
-    def _namespace(self, backend: Backend) -> dict[str, Any]:
-        kernels: dict[str, Callable[..., Any]] = {}
-        for name, op in self.generated.kernels.items():
-            kernel = kernel_of(op, backend)
-            kernels[name] = self.statistics.timed(op.name, kernel) if self.statistics else kernel
+    def _namespace(self, program: Program, generated: Generated) -> dict[str, Any]:
+        timed = untimed if self.statistics is None else self.statistics.timed
+        kernels = {name: timed(op.name, kernel_of(op, self.backend)) for name, op in generated.kernels.items()}
+        for name, pipeline in generated.pipelines.items():
+            kernels[name] = timed(PIPELINE, pipeline_kernel(pipeline, self.backend))
         functions = {name: value for name, value in vars(scalar).items() if callable(value)}
         return {
             **functions,
             **kernels,
+            **{f"{name}_function": partial(kernel, self.table) for name, kernel in CALLING.items()},
+            **{name: Late(point, program, self) for name, point in generated.late.items()},
             "Inf": math.inf,
             "NaN": math.nan,
             "ListValue": ListValue,
             "expect": expect,
             "loop_range": loop_range,
             "ndarray": np.ndarray,
-            "store": store,
-            "writable": writable,
+            "store": timed("leftIndex", store),
+            "writable": self.backend.writable,
             "out_of_range": out_of_range,
+            "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }
 
     def run(self) -> None:
@@ -125,18 +157,25 @@ class Execution:
                 stack.enter_context(deep_recursion())
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", message="Changing the sparsity structure")
-                stack.enter_context(functions_called_by(self.table.call))
+                stack.enter_context(functions_called_by(self.table.call_on_matrix))
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
+                stack.enter_context(running_script(self._explained))
                 if self.settings.progress:
-                    stack.enter_context(Progress(self.generated, self.filename))
+                    stack.enter_context(Progress(self.units))
                 self.namespace["f_main"]()
         except BrokenPipeError:
             raise  # nobody reads what the script prints: that is not the script's fault
         except Exception as error:
-            raise script_error(error, self.generated, self.filename) from error
+            raise script_error(error, self.units) from error
         finally:
             if self.statistics is not None:
                 self.statistics.total += perf_counter() - start
+
+    def _explained(self, error: Exception) -> GramianError:
+        try:
+            return script_error(error, self.units)
+        except InternalError as defect:
+            return defect
 
 
 @contextmanager

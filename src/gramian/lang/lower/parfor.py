@@ -41,10 +41,28 @@ def plan(c: Context, s: tree.For) -> Parallel:
     accumulators = sorted({w.name for w in writes if w.accumulates})
     if options.get("check", 1) != 0:
         _check(c, s, writes)
-    workers = options.get("par")
     inside = control.assigned(s.body) - set(results) - {s.variable}
     initial = sorted(name for name in inside if name in c.entries and c.entries[name].certain)
-    return Parallel(tuple(results), tuple(accumulators), tuple(initial), workers if isinstance(workers, int) else None)
+    ordered = any(_needs_order(s, writes, name) for name in results)
+    return Parallel(tuple(results), tuple(accumulators), tuple(initial), _workers(s, options.get("par")), ordered)
+
+
+def _workers(s: tree.For, given: int | str | None) -> int | None:
+    if not isinstance(given, int):
+        return None
+    if given < 1:
+        place = next(arg.value.span for arg in s.options if arg.name == "par")
+        raise expressions.error(f"option 'par' must be at least 1, found {given}", place)
+    return given
+
+
+def _needs_order(s: tree.For, writes: Sequence[Access], name: str) -> bool:
+    """Would workers get another result, since they have no common value of the variable? The check excludes this."""
+    accesses = [w for w in writes if w.name == name]
+    adds = any(w.accumulates for w in accesses)
+    if adds and (any(_reads(s.body, name)) or not all(w.accumulates for w in accesses)):
+        return True
+    return any(t.name == name and t.index is None and not (adds and added) for t, added in _targets(s.body))
 
 
 def _option(c: Context, arg: tree.Arg) -> int | str:
@@ -84,6 +102,7 @@ class Access:
     index: tree.Index | None
     span: Span
     accumulates: bool = False
+    writes: bool = False
 
 
 def _writes(body: Sequence[tree.Stmt], c: Context) -> Iterator[Access]:
@@ -93,9 +112,9 @@ def _writes(body: Sequence[tree.Stmt], c: Context) -> Iterator[Access]:
         if known is None or known.kind not in (Kind.MATRIX, Kind.LIST, Kind.FRAME):
             continue
         if target.index is not None:
-            yield Access(target.name, target.index, target.span)
+            yield Access(target.name, target.index, target.span, writes=True)
         elif accumulates and known.is_matrix:
-            yield Access(target.name, None, target.span, True)
+            yield Access(target.name, None, target.span, accumulates=True, writes=True)
 
 
 def _targets(body: Sequence[tree.Stmt]) -> Iterator[tuple[tree.Target, bool]]:
@@ -136,8 +155,10 @@ def _reads(part: Any, name: str) -> Iterator[Access]:
         case tuple():
             for item in part:
                 yield from _reads(item, name)
-        case tree.Target():
-            return
+        case tree.Target(index=index):
+            if index is not None:
+                yield from _reads(index.rows, name)
+                yield from _reads(index.cols, name)
         case tree.Expr() | tree.Stmt() | tree.Arg() | tree.Subscript():
             for field in fields(part):
                 if field.name != "span":
@@ -174,7 +195,8 @@ def _check(c: Context, s: tree.For, writes: list[Access]) -> None:
 def _interference(s: tree.For, write: Access, other: Access) -> ScriptError:
     same = write.span == other.span
     writing, using = f"'{write.span.text}'", f"'{other.span.text}'"
-    what = f"what {writing} writes for one {s.variable} may be what {using} uses for another"
+    does, done = ("writes", "written") if other.writes else ("reads", "read")
+    what = f"what {writing} writes for one {s.variable} may be what {using} {does} for another"
     if same:
         what = f"{writing} may be the same cells for two values of {s.variable}"
     return ScriptError(
@@ -182,7 +204,7 @@ def _interference(s: tree.For, write: Access, other: Access) -> ScriptError:
             f"parfor: iterations may depend on one another: {what}",
             write.span,
             "use for, make the subscripts linear in the loop variable, or say check=0 if the iterations are independent",
-            () if same else ((f"{using} is used at", other.span),),
+            () if same else ((f"{using} is {done} at", other.span),),
         )
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,6 +12,7 @@ import numpy as np
 
 from gramian.errors import OperationError, SizeError
 from gramian.ir import imputed
+from gramian.ir.cores import cores
 from gramian.ir.frame import Frame
 from gramian.ir.scalar import double_text
 from gramian.ops.rules import Matrix
@@ -280,9 +280,9 @@ def _matrix(plan: Plan, encoded: Sequence[Block], rows: int) -> Any:
 def in_parallel(work: Callable[[int], T], shape: tuple[int, int]) -> Sequence[T]:
     """The results for each column of a frame, by several threads if it is large."""
     rows, cols = shape
-    if rows * cols < _SMALL or cols < 2:
+    if rows * cols < _SMALL or min(cols, cores()) < 2:
         return [work(j) for j in range(cols)]
-    with ThreadPoolExecutor(min(cols, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(cols, cores())) as pool:
         return list(
             pool.map(lambda context, j: context.run(work, j), [copy_context() for _ in range(cols)], range(cols))
         )

@@ -104,7 +104,7 @@ def _on_union(op: Op, a: Any, b: Any) -> Any:
     union = np.union1d(*places)
     values = []
     for x, place in zip((a, b), places, strict=True):
-        cells = np.zeros((1, union.size))
+        cells = np.zeros((1, union.size), x.dtype)
         cells[0, np.searchsorted(union, place)] = x.data
         values.append(cells)
     cells = op.kernel(*values).reshape(-1)

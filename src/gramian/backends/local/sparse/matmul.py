@@ -6,25 +6,19 @@ implicit zero times NaN or infinity is NaN: rows of the dense operand that hold 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from gramian.backends.local.threads import in_parallel
 from gramian.errors import SizeError
+from gramian.ir.cores import cores
 from gramian.ir.sparse import Dense, by_rows, is_sparse, settle
 from gramian.runtime.backend import Kernel
 
 PARALLEL = 200_000  # multiplications; fewer are not worth the threads
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
 
 
 def product(a: Any, b: Any) -> Any:
@@ -53,16 +47,15 @@ def sparse_dense(a: Any, b: Dense) -> Dense:
 
 
 def _in_parallel(a: Any, b: Dense) -> Dense:
-    workers = len(os.sched_getaffinity(0))
+    workers = cores()
     # Rows of b must be contiguous; a copy is small beside the product.
     b = np.ascontiguousarray(b)
     if workers == 1 or a.nnz * b.shape[1] < PARALLEL:
         return _times(a, b)
     blocks = _split(a, workers)
     if a.format == "csr":
-        return np.concatenate(list(pool().map(lambda block: _times(block[0], b), blocks)))
-    parts = pool().map(lambda block: _times(block[0], b[block[1]]), blocks)
-    result = next(parts)
+        return np.concatenate(in_parallel(lambda block: _times(block[0], b), blocks))
+    result, *parts = in_parallel(lambda block: _times(block[0], b[block[1]]), blocks)
     for part in parts:
         result += part
     return result
