@@ -64,7 +64,10 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
 def _warm_up(name: str, each: Side) -> float:
     """The seconds of the first turn; turns in which a side still warms up do not count."""
     each.out.unlink(missing_ok=True)
-    return [_turn(name, each) for _ in range(each.warm_up)].pop(0)
+    first = _turn(name, each)
+    for _ in range(each.warm_up - 1):
+        _turn(name, each)
+    return first
 
 
 def _turn(name: str, each: Side) -> float:
