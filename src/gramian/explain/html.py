@@ -233,7 +233,8 @@ class Page:
         parts = [*self.heaviest(), *self.largest()]
         if explanation.fired:
             rules = [
-                tag("li", tag("b", f"{count}×"), " ", tag("code", rule)) for rule, count in ranked(explanation.fired)
+                tag("li", tag("b", f"{count}×"), " ", tag("button", rule, type="button", data_search=rule))
+                for rule, count in ranked(explanation.fired)
             ]
             parts += [tag("h3", "Rules that fired"), tag("ul", *rules, class_="rules")]
         rows = [
