@@ -1,21 +1,27 @@
 """Measure gramian beside its peers, in turn, in one run, and print the ratios.
 
-    python benchmarks/run.py                 all measures
-    python benchmarks/run.py --only startup  those whose name contains a word
-    python benchmarks/run.py --repeat 11     more repetitions
+    python benchmarks/run.py                    everything
+    python benchmarks/run.py --only kmeans      measures and workloads whose names contain a word
+    python benchmarks/run.py --repeat 11        more repetitions
+    python benchmarks/run.py --peer systemds    workloads beside one peer; installs SystemDS if need be (Java must be there)
+    python benchmarks/run.py --quick            small workloads, which show that all sides run and agree
 
-Machines are noisy, so what counts is the ratio of the medians of runs that took turns. No test depends on a figure.
+Measures are operators and parts of gramian, with a limit to the ratio of the times; workloads are scripts, which have peers
+and targets of their own. Machines are noisy, so what counts is the ratio of the medians of runs that took turns. No test
+depends on a figure.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
 from measures import compile_time, files, loops, matrices, sparse, startup, transforms
+from suite.report import machine
+from suite.run import PEERS, workloads
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="measure only what has this word in its name")
     parser.add_argument("--repeat", type=int, default=7, help="how often each side runs (default 7)")
+    parser.add_argument("--peer", choices=PEERS, help="workloads only, beside this peer only")
+    parser.add_argument("--quick", action="store_true", help="workloads only, small ones")
     options = parser.parse_args()
-    print(f"{platform.machine()}, Python {platform.python_version()}, {options.repeat} runs each in turn\n")
-    print(f"{'measure':<34} {'gramian':>10} {'peer':>10} {'ratio':>7} {'limit':>6}   peer")
-    for measure in MEASURES:
-        if options.only in measure.name:
-            report(measure, options.repeat)
-    if options.only in "compile":
-        compile_time.report(options.repeat)
+    print(f"{machine()} {options.repeat} runs each in turn\n")
+    if not options.quick and not options.peer:
+        measures(options.only, options.repeat)
+    if not workloads(options.only, options.repeat, options.peer, options.quick):
+        sys.exit(1)
+
+
+def measures(only: str, repeat: int) -> None:
+    chosen = [measure for measure in MEASURES if only in measure.name]
+    if chosen:
+        print(f"{'measure':<34} {'gramian':>10} {'peer':>10} {'ratio':>7} {'limit':>6}   peer")
+    for measure in chosen:
+        report(measure, repeat)
+    if only in "compile":
+        compile_time.report(repeat)
 
 
 def report(measure: Measure, repeat: int) -> None:

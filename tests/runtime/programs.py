@@ -6,6 +6,7 @@ K lists of two 2x2 matrices.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -46,6 +47,8 @@ print(toString(as.matrix(L[1]))); print(toString(as.matrix(L[2])))
 print(toString(as.matrix(K[1]))); print(toString(as.matrix(K[2])))
 """
 SIGNATURES = {
+    "fg": "(matrix[double] X, matrix[double] Z) return (matrix[double] Y)",
+    "fs": "(matrix[double] X, boolean c, string w, int k) return (matrix[double] Y, int n)",
     "fm": "(matrix[double] X, int k) return (matrix[double] Y)",
     "fv": "(matrix[double] X, int k) return (matrix[double] Y)",
     "fp": "(matrix[double] X, matrix[double] Z) return (matrix[double] Y, matrix[double] W)",
@@ -55,6 +58,9 @@ SIGNATURES = {
 }
 
 
+BUILTIN = ("abs", "as", "max", "min", "rev", "sum", "t", "NaN", "Inf")
+
+
 @dataclass
 class Writer:
     dice: Dice
@@ -62,6 +68,7 @@ class Writer:
     indent: int = 0
     names: int = 0
     special: bool = False  # NaN and infinities come up
+    written: list[str] = field(default_factory=list)  # matrix expressions that may come up again
 
     def line(self, text: str) -> None:
         self.lines.append("  " * self.indent + text)
@@ -147,6 +154,17 @@ class Writer:
         return self.pick("1", "2", "1", "2", lambda: f"({self.int(s, 1)} %% 2 + 1)")
 
     def square(self, s: Scope, depth: int = 2) -> str:
+        """A 2x2 matrix: one that was written before, or another."""
+        if depth and self.dice.pick((True, False, False)):
+            known = [text for text in self.written[-8:] if readable(text, s)]
+            if known:
+                return self.dice.pick(known)
+        text = self.new_square(s, depth)
+        if depth:
+            self.written.append(text)
+        return text
+
+    def new_square(self, s: Scope, depth: int) -> str:
         constants = ("matrix(0, 2, 2)", "matrix(1, 2, 2)", 'matrix("1 2 3 4", 2, 2)')
         options: list[Callable[[], str] | str] = [*s.squares, *s.squares, *constants]
         if depth:
@@ -171,11 +189,18 @@ class Writer:
                 options += [lambda: f"as.matrix({self.pick(*s.lists)}[{self.position(s)}])"] * 2
             if s.talls:
                 options.append(lambda: f"{self.pick(*s.talls)}[{self.pick('1:2', '2:3')}, ]")
+                if not self.special:  # where the order of products changes what is NaN
+                    tall: Callable[[], str] = lambda: self.pick(*s.talls)  # noqa: E731
+                    options.append(lambda: f"(t({tall()}) %*% {tall()} %*% {inner()})")
+                    options.append(lambda: f"({tall()} %*% {inner()} %*% {inner()})[{self.pick('1:2', '2:3')}, ]")
             if "fm" in s.functions:
                 options.append(lambda: f"fm({inner()}, {self.int(s, depth - 1)})")
                 options.append(lambda: f'eval("fm", {inner()}, {self.int(s, 0)})')
             if "fv" in s.functions:
                 options.append(lambda: f"fv({inner()}, {self.int(s, 0)})")
+            if "fg" in s.functions:
+                first = lambda: self.pick(inner, *s.talls)  # noqa: E731
+                options += [lambda: f"fg({first()}, {inner()})"] * 2
         return self.pick(*options)
 
     def listed(self, s: Scope) -> str:
@@ -213,9 +238,13 @@ class Writer:
             simple.append(self.tall)
         if "fp" in s.functions and len(s.squares) > 1:
             simple.append(self.several)
+        if "fs" in s.functions and s.ints:
+            simple += [self.special_call] * 2
         if not s.parallel:
             simple.append(self.show)
-        control = [self.branch, self.for_loop, self.while_loop]
+        control = [self.branch, self.for_loop, self.while_loop, self.again]
+        if s.ints:
+            control.append(self.guarded)
         if s.talls and not s.parallel:
             control += [self.parfor, self.parfor]
         self.dice.pick([*simple, *simple, *control] if depth else simple)(s, depth)
@@ -287,6 +316,13 @@ class Writer:
         second = self.pick(*[n for n in s.squares if n != first])
         self.line(f"[{first}, {second}] = fp({self.square(s, 1)}, {self.square(s, 0)})")
 
+    def special_call(self, s: Scope, depth: int) -> None:
+        """A call with constants, mostly."""
+        c = self.pick("TRUE", "FALSE", "TRUE", lambda: self.boolean(s, 1))
+        w = self.pick('"a"', '"b"', lambda: self.string(s, 0))
+        k = self.pick("1", "2", lambda: self.int(s, 1))
+        self.line(f"[{self.pick(*s.squares)}, {self.pick(*s.ints)}] = fs({self.square(s, 1)}, {c}, {w}, {k})")
+
     def show(self, s: Scope, depth: int) -> None:
         shown = self.pick(
             lambda: self.number(s),
@@ -327,6 +363,41 @@ class Writer:
         self.line(f"  {k} = {k} + 1")
         self.line("}")
 
+    def again(self, s: Scope, depth: int) -> None:
+        """One expression before, in and behind a loop or branch that perhaps changes what it reads."""
+        text = self.square(s, 1)
+        self.line(f"{self.pick(*s.squares)} = ({text}) %% 7")
+        k = self.name("k")
+        head = self.pick(f"for ({k} in 1:2)", f"for ({k} in seq(1, 3, 2))", lambda: f"if ({self.boolean(s, 1)})")
+        self.line(f"{head} {{")
+        self.indent += 1
+        for _ in range(2):
+            target = self.pick(*s.squares)
+            self.line(f"{target} = ({target} + {text}) %% 7")
+            self.statements(s, self.dice.pick((0, 1)), depth - 1)
+        self.indent -= 1
+        self.line("}")
+        target = self.pick(*s.squares)
+        self.line(f"{target} = ({target} + {text}) %% 7")
+
+    def guarded(self, s: Scope, depth: int) -> None:
+        """What would fail if it were run, where it is not."""
+        i, target, other = self.pick(*s.ints), self.pick(*s.squares), self.pick(*s.squares)
+        fails = f"({other} %*% rbind({self.pick(*s.squares)}, {other})[1:({i} + 1), ])"
+        w = self.name("w")
+        loop = self.pick("1:2", "seq(1, 2, 1)")
+        if self.dice.pick((True, False)):
+            self.line(f"for ({w} in {loop}) {{")
+            self.statements(s, self.dice.pick((0, 1)), 0)
+            self.line(f"  if ({i} == 1) {{ {target} = {fails} %% 7 }}")
+        else:
+            self.line(f"{w} = 0")
+            self.line(f"while ({w} < 2 & {i} == 1) {{")
+            self.line(f"  {target} = ({target} + {fails}) %% 7")
+            self.statements(s, self.dice.pick((0, 1)), 0)
+            self.line(f"  {w} = {w} + 1")
+        self.line("}")
+
     def parfor(self, s: Scope, depth: int) -> None:
         """Iterations write rows of a tall matrix or entries of a list; their own variables are new ones."""
         i, m, q = self.name("p"), self.name("P"), self.name("q")
@@ -364,7 +435,27 @@ class Writer:
         self.line(f"{name} = function{SIGNATURES[name]} {{")
         self.indent += 1
         count = self.dice.pick((0, 1, 2, 4))
-        if name in ("fm", "fv"):
+        if name == "fg":
+            self.line("Y = (t(X) %*% X %*% Z) %% 7")
+            own = Scope(("k",), squares=("Y", "Z"), functions=known)
+            self.line(f"k = {self.pick('nrow', 'ncol', 'length')}(X)")
+            self.line(f"if ({self.pick('k', 'nrow(X)', 'k + 1')} == {self.pick('2', '3')}) {{")
+            self.body(own, 1)
+            self.line("}")
+            self.for_loop(own, 1)
+            self.line("Y = floor(Y) %% 7")
+        elif name == "fs":
+            self.line("Y = X; n = k")
+            own = Scope(("n",), booleans=("c",), strings=("w",), squares=("X", "Y"), functions=known)
+            for test in ("c", 'w == "a"', "!c & k > 1"):
+                self.line(f"if ({test}) {{")
+                self.body(own, 1)
+                self.line("}")
+            self.line("for (q in 1:(k %% 3)) {")
+            self.body(replace(own, fixed=("q",)), 1)
+            self.line("}")
+            self.line("n = n %% 13")
+        elif name in ("fm", "fv"):
             start = Scope(("k",), squares=("X",), functions=known)
             self.line(f"Y = {self.square(start, self.dice.pick((0, 0, 1)))}")
             self.statements(replace(start, squares=("X", "Y")), count, 1 if name == "fm" else 0)
@@ -389,6 +480,13 @@ class Writer:
             self.line(f'print("in {name}")')
         self.indent -= 1
         self.line("}")
+
+
+def readable(text: str, s: Scope) -> bool:
+    """Do the variables and functions that an expression names exist in a scope?"""
+    own = {*s.ints, *s.numbers, *s.booleans, *s.strings, *s.squares, *s.talls, *s.lists, *s.fixed, *s.functions}
+    names = set(re.findall(r"[A-Za-z]\w*", re.sub(r"\.\w+|\"[^\"]*\"", "", text)))
+    return all(name in own for name in names if (len(name) <= 3 or name[1:].isdigit()) and name not in BUILTIN)
 
 
 def program(dice: Dice, size: int, *, special: bool = False) -> str:

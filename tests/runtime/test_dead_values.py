@@ -47,3 +47,11 @@ def test_dead_variables_may_be_overwritten(start: int) -> None:
         whole = compiled(text)
         for changed in (whole, run_passes(whole, Facts())):
             assert printed(all_overwritten(changed)) == printed(changed), text
+
+
+@pytest.mark.parametrize("start", range(0, 30, 10))
+def test_a_compiled_program_may_be_compiled_again(start: int) -> None:
+    for offset in range(10):
+        text = program(Thrown(6000 + start + offset), 4 + offset)
+        once = run_passes(compiled(text), Facts())
+        assert printed(run_passes(once, Facts())) == printed(once), text

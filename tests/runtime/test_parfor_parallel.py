@@ -3,6 +3,7 @@ by processes."""
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -353,13 +354,11 @@ def test_the_first_iteration_that_fails_is_reported() -> None:
         "x = solve(matrix(0, 2, 2), matrix(i, 2, 1)); print(sum(x))",
         'x = read("nowhere" + i)',
         'x = eval("nothing" + i)',
-        "r = deep(i); print(r)",
     ],
 )
 def test_errors_are_the_same(failing: str) -> None:
     text = same_all_ways(
         f"""
-        deep = function(double x) return (double y) {{ y = deep(x + 1) }}
         A = matrix(1, rows=6, cols=2); R = matrix(0, rows=6, cols=1)
         if (sum(A) < 0) y = 1
         parfor (i in 1:6) {{ {failing}; R[i, 1] = i }}
@@ -367,6 +366,19 @@ def test_errors_are_the_same(failing: str) -> None:
     )
     assert "error: " in text
     assert "^" in text
+
+
+@pytest.mark.parametrize("way", APART)
+def test_recursion_without_end_is_found(way: Way) -> None:
+    text = """
+        deep = function(double x) return (double y) { y = deep(x + 1) }
+        R = matrix(0, rows=6, cols=1)
+        parfor (i in 1:6) { R[i, 1] = deep(i) }"""
+    gc.collect()  # what other tests left is better cleaned up here than where there is no depth left
+    error = printed(text, way)
+    assert "functions call one another without end: more than " in error
+    assert "script.dml:2:" in error
+    assert "script.dml:4:" in error
 
 
 @pytest.mark.parametrize("way", APART)
@@ -499,7 +511,9 @@ def test_few_iterations_of_unknown_length_start_at_once(monkeypatch: pytest.Monk
     assert ways_taken(monkeypatch, head + "parfor (i in 1:4) { k = 0; while (k < n) k = k + 1; R[i, 1] = k }") == [
         Way.PROCESSES
     ]
-    large = head + "X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(X %*% X * i) }"
+    large = (
+        head + 'X = rand(rows=n, cols=n)\nparfor (i in 1:4) { R[i, 1] = sum(removeEmpty(target=X * i, margin="rows")) }'
+    )
     assert ways_taken(monkeypatch, large) == [Way.THREADS]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gramian.ir.node import ABSENT, OUTPUT, Node, intern, output, transform, var, walk
+from gramian.ir.node import ABSENT, OUTPUT, Node, intern, output, rebuild, transform, var, walk
 from gramian.ir.op import Op, Trait
 from gramian.ir.types import MISSING, Type, results
 
@@ -137,7 +137,7 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
 
 
 def fuse_nodes(inside: Sequence[Node], roots: Sequence[Node], rows: int, given: Mapping[Node, Node]) -> Memo:
-    """One fused node for the nodes `inside`; returns what stands for each of the `roots` from now on.
+    """One fused node for the nodes `inside`, operands first; returns what stands for each of the `roots` from now on.
 
     `given` says what stands for the operands from outside.
     """
@@ -148,7 +148,12 @@ def fuse_nodes(inside: Sequence[Node], roots: Sequence[Node], rows: int, given: 
             if arg not in members and arg not in inputs:
                 inputs[arg] = parameter(len(inputs), arg.type.without_value())
     memo: Memo = dict(inputs)
-    inner = tuple(transform(root, lambda n: n, memo) for root in roots)
+    for node in inside:
+        args = tuple(memo.get(arg, arg) for arg in node.args)
+        if role_of(node) is Role.CROSS:  # also if the transpose itself is an operand of other members
+            args = (rebuild(node.args[0], (memo[node.args[0].args[0]],)), args[1])
+        memo[node] = rebuild(node, args)
+    inner = tuple(memo[root] for root in roots)
     operands = tuple(given[arg] for arg in inputs)
     node = intern(FUSED, operands, (Pipeline(inner, rows),), results(*(r.type for r in roots)))
     return {root: output(node, at) for at, root in enumerate(roots)}

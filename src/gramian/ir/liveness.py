@@ -88,8 +88,7 @@ class _Analysis:
                 return _Summary(head.before(own | body.read), head.assigned)
             case For(parallel=None):
                 body = self.of_region(item.body)
-                # Without a step a loop runs at least once.
-                certain = NONE if item.step is not None else body.assigned | {item.variable}
+                certain = body.assigned | {item.variable} if item.surely_runs else NONE
                 return _Summary(own | (body.read - {item.variable}), certain)
             case For():
                 assert item.parallel is not None

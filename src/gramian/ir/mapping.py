@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gramian.ir.node import Node, transform
@@ -14,8 +14,8 @@ from gramian.ir.program import (
     Program,
     Region,
     Spans,
-    Statement,
     While,
+    item_roots,
     map_functions,
     map_regions,
 )
@@ -36,22 +36,25 @@ def map_region_nodes(region: Region, change: Change) -> Region:
 def map_item_nodes(item: Item, change: Change) -> Item:
     """The nodes that the item itself evaluates, changed; a node that comes up twice is changed once."""
     memo: dict[Node, Node] = {}
+    roots = [transform(root, change, memo) for root in item_roots(item)]
+    return item if same(roots, item_roots(item)) else with_roots(item, roots, carry(item.spans, memo))
 
-    def changed(node: Node) -> Node:
-        return transform(node, change, memo)
 
+def same(new: Sequence[Node], old: Sequence[Node]) -> bool:
+    return all(a is b for a, b in zip(new, old, strict=True))
+
+
+def with_roots(item: Item, roots: Sequence[Node], spans: Spans) -> Item:
+    """The item with other nodes in place of those that it itself evaluates, in the order of `item_roots`."""
     match item:
         case Block():
-            statements: list[Statement] = [replace(s, value=changed(s.value)) for s in item.statements]
-            if all(new.value is old.value for new, old in zip(statements, item.statements, strict=True)):
-                return item
-            return Block(tuple(statements), carry(item.spans, memo))
+            statements = (replace(s, value=root) for s, root in zip(item.statements, roots, strict=True))
+            return Block(tuple(statements), spans)
         case If() | While():
-            return replace(item, test=changed(item.test), spans=carry(item.spans, memo))
+            return replace(item, test=roots[0], spans=spans)
         case For():
-            step = None if item.step is None else changed(item.step)
-            start, stop = changed(item.start), changed(item.stop)
-            return replace(item, start=start, stop=stop, step=step, spans=carry(item.spans, memo))
+            step = roots[2] if item.step is not None else None
+            return replace(item, start=roots[0], stop=roots[1], step=step, spans=spans)
 
 
 def carry(spans: Spans, memo: dict[Node, Node]) -> dict[Node, Span]:

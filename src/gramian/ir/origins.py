@@ -6,12 +6,13 @@ Nothing of this is done before something fails.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from gramian.ir.node import Node, literal_value
+from gramian.ir.node import Node, literal_value, walk
 from gramian.ir.op import Op
-from gramian.ir.program import Assign, Block, For, Function, If, Item, Region, Spans, While
+from gramian.ir.program import Assign, Block, For, Function, If, Item, Region, Spans, While, items
 from gramian.ir.types import Kind
 from gramian.source import Span
 
@@ -21,6 +22,7 @@ Places = dict[str, tuple[Span, ...]]
 
 SIZED = (Kind.MATRIX, Kind.FRAME)
 WRITE = "leftIndex"
+OWN = "t__"  # how the names of the compiler's own variables begin
 MAX_NOTES = 3
 MAX_DEPTH = 3
 # An assignment whose right side begins here. The name may stand behind what ends another statement, or a condition.
@@ -50,8 +52,13 @@ def operand_notes(node: Node, item: Item, function: Function, describe: Describe
     `describe` gives an operand in words; an operand that is no variable is explained by the variables inside it.
     """
     places = assignments_before(function, item)
+    kept = _kept(function)
     found = []
-    for operand in named_operands(node.args, lambda n: bool(_name_of(_whole(n), item)[0])):
+
+    def parts(operand: Node) -> tuple[Node, ...]:
+        return (kept[operand.name],) if operand.is_var and operand.name in kept else operand.args
+
+    for operand in named_operands(node.args, lambda n: bool(_name_of(_whole(n), item)[0]), parts):
         name, own = _name_of(_whole(operand), item)
         text = describe(operand) or operand.type.describe()
         found.append((name, text, (own,) if own is not None else places.get(name, ())))
@@ -65,8 +72,27 @@ def _whole(node: Node) -> Node:
     return node
 
 
+def _kept(function: Function) -> dict[str, Node]:
+    """What the compiler's own variables keep, as far as it still means the same: its variables are assigned once."""
+    assigned = Counter(s.target for s in _assignments(function))
+    kept = {s.target: s.value for s in _assignments(function) if s.target.startswith(OWN)}
+    outside = {} if function.continues is None else _kept(function.continues[0])
+    return outside | {
+        name: value for name, value in kept.items() if all(assigned[n.name] <= 1 for n in walk([value]) if n.is_var)
+    }
+
+
+def _assignments(function: Function) -> Iterator[Assign]:
+    for item in items(function.body):
+        if isinstance(item, Block):
+            yield from (s for s in item.statements if isinstance(s, Assign))
+
+
 def named_operands(
-    operands: Iterable[Node], has_name: Callable[[Node], bool], depth: int = MAX_DEPTH
+    operands: Iterable[Node],
+    has_name: Callable[[Node], bool],
+    parts: Callable[[Node], Sequence[Node]] = lambda node: node.args,
+    depth: int = MAX_DEPTH,
 ) -> Iterator[Node]:
     """The operands that variables hold; for one that none holds, those inside of it."""
     for operand in operands:
@@ -75,16 +101,16 @@ def named_operands(
         if has_name(operand):
             yield operand
         elif depth > 1:
-            yield from named_operands(operand.args, has_name, depth - 1)
+            yield from named_operands(parts(operand), has_name, parts, depth - 1)
 
 
 def _name_of(node: Node, item: Item) -> tuple[str, Span | None]:
     """The variable that holds the node, and where it was assigned if that is in the same block; else ("", None)."""
     if node.is_var:
-        return ("", None) if node.name.startswith("t__") else (node.name, None)
+        return ("", None) if node.name.startswith(OWN) else (node.name, None)
     if isinstance(item, Block):
         for statement in item.statements:
-            if isinstance(statement, Assign) and statement.value is node and not statement.target.startswith("t__"):
+            if isinstance(statement, Assign) and statement.value is node and not statement.target.startswith(OWN):
                 return statement.target, statement.span
     # Assignments that nobody but this block needs are gone by now; the script's text still has them.
     span = item.spans.get(node)
@@ -160,8 +186,10 @@ class _Search:
                     for s in item.statements
                     if isinstance(s, Assign) and (s.value.op.name != WRITE or s.target not in known)
                 }
-            case If():
+            case If(outcome=None):
                 return _either(self.region(item.then, known), self.region(item.orelse, known))
+            case If():
+                return self.region(item.then if item.outcome else item.orelse, known)
             case While():
                 return self.repeated(lambda before: self.turn(item, before), known)
             case For():

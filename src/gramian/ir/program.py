@@ -56,6 +56,11 @@ class If:
     span: Span
     spans: Spans
 
+    @property
+    def outcome(self) -> bool | None:
+        """That of the test, if it is known."""
+        return outcome(self.test)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class While:
@@ -100,6 +105,16 @@ class For:
     @property
     def bounds(self) -> tuple[Node, ...]:
         return (self.start, self.stop) if self.step is None else (self.start, self.stop, self.step)
+
+    @property
+    def surely_runs(self) -> bool:
+        """Has the loop at least one iteration? Without a step it has."""
+        if self.step is None:
+            return True
+        first, last, by = (bound.type.int_value() for bound in self.bounds)
+        if first is None or last is None or by is None:
+            return False
+        return first <= last if by > 0 else by < 0 and first >= last
 
 
 Item = Block | If | While | For
@@ -149,6 +164,12 @@ class Program:
         return (self.main, *self.functions.values())
 
 
+def outcome(test: Node) -> bool | None:
+    """What a test gives, if that is known."""
+    value = test.type.value
+    return None if value is None or isinstance(value, str) else bool(value)
+
+
 def items(region: Region) -> Iterator[Item]:
     """Every item of a region and of the regions inside, outermost first."""
     for item in region:
@@ -184,6 +205,13 @@ def nodes(region: Region) -> Iterator[Node]:
     """The nodes of every item of a region; a node may come up once in each item."""
     for item in items(region):
         yield from walk(item_roots(item))
+
+
+def calls(function: Function) -> Iterator[Node]:
+    """The calls of functions of the program; like all effects they are listed in blocks."""
+    for item in items(function.body):
+        if isinstance(item, Block):
+            yield from (s.value for s in item.statements if isinstance(s, Do) and s.value.op is CALL)
 
 
 def assigned(region: Region) -> set[str]:

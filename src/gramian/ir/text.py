@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from gramian.ir.fused import unfused
+from gramian.ir.join import is_barrier, join
 from gramian.ir.lines import UPDATES, BlockLines, Line, Lines, Names, Surroundings
 from gramian.ir.mapping import map_nodes
-from gramian.ir.node import Node, absent, build, literal, transform, var, walk
+from gramian.ir.node import Node, absent, build, literal, var, walk
 from gramian.ir.op import Effect
 from gramian.ir.program import (
     Assign,
@@ -269,7 +270,7 @@ def _dummy(type: Type) -> Node:
 
 
 def straighten(region: Region, fresh: Callable[[], str], *, joined: bool = True) -> Region:
-    """The same region as DML can write it: short tests, loops without heads, no two blocks one after the other."""
+    """The same region as DML can write it: short tests, loops without heads, blocks joined if wanted."""
     parts = [part for item in region for part in _straight(item, fresh, joined=joined)]
     return _joined(parts) if joined else tuple(p for p in parts if not isinstance(p, Block) or p.statements)
 
@@ -322,24 +323,9 @@ def _is_short(roots: tuple[Node, ...]) -> bool:
 def _joined(region: list[Item]) -> Region:
     joined: list[Item] = []
     for item in region:
-        if joined and isinstance(item, Block) and isinstance(joined[-1], Block):
-            joined[-1] = _join(joined[-1], item)
+        before = joined[-1] if joined else None
+        if isinstance(item, Block) and isinstance(before, Block) and not (is_barrier(item) or is_barrier(before)):
+            joined[-1] = join([before, item])
         elif not isinstance(item, Block) or item.statements:
             joined.append(item)
     return tuple(joined)
-
-
-def _join(first: Block, second: Block) -> Block:
-    """One block of two: variables that the second one reads are what the first one assigns."""
-    values = {s.target: s.value for s in first.statements if isinstance(s, Assign)}
-    memo: dict[Node, Node] = {}
-
-    def known(node: Node) -> Node:
-        return values.get(node.name, node) if node.is_var else node
-
-    moved = tuple(replace(s, value=transform(s.value, known, memo)) for s in second.statements)
-    spans = dict(first.spans)
-    for old, new in memo.items():
-        if old in second.spans:
-            spans.setdefault(new, second.spans[old])
-    return Block((*first.statements, *moved), spans)

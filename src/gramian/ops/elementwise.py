@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gramian.ir.op import Op, Trait, define
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, scalar
 from gramian.ops.rules import (
     arithmetic,
+    broadcast,
     cellwise,
     cellwise_result,
     check_broadcast,
@@ -530,11 +531,9 @@ define(
 def ifelse(test: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(v, np.ndarray) for v in (test, yes, no)):
         return s.choose(test, yes, no)
-    shapes = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
-    for first, second in pairwise(shapes):
-        if first.shape != second.shape:
-            check_broadcast("ifelse()", first, second)
-    return np.where(np.not_equal(test, 0), yes, no).astype(shapes[0].dtype, copy=False)
+    matrices = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
+    reduce(partial(broadcast, "ifelse()"), (matrix.shape for matrix in matrices))
+    return np.where(np.not_equal(test, 0), yes, no).astype(matrices[0].dtype, copy=False)
 
 
 def _ifelse_type(test: Type, yes: Type, no: Type) -> Type:

@@ -164,10 +164,15 @@ def _replaced(tops: Sequence[Node], groups: Sequence[Group]) -> dict[Node, Node]
 def _used_outside(tops: Sequence[Node], group_of: Mapping[Node, Group]) -> set[Node]:
     """The nodes whose values are needed by others than members of their own group."""
     found = set(tops)
-    crossed = {n.args[0]: group_of[n] for n in group_of if role_of(n) is Role.CROSS}
-    for node in walk(tops):
-        user = group_of.get(node, crossed.get(node))
-        found.update(a for a in node.args if user is None or group_of.get(a) is not user)
+    stack, seen = list(tops), set(tops)
+    while stack:
+        node = stack.pop()
+        group = group_of.get(node)
+        # Of `t(A) %*% B` a group reads A: the transpose is there only if somebody else needs it.
+        args = node.args if group is None else inputs_of(node)
+        found.update(a for a in args if group is None or group_of.get(a) is not group)
+        stack += [a for a in args if a not in seen]
+        seen.update(args)
     return found
 
 
@@ -196,10 +201,13 @@ class Groups:
 
     def __init__(self, tops: Sequence[Node], clock: Mapping[Node, int]) -> None:
         self.clock = clock
-        self.nodes = list(walk(tops))
         self.tops = set(tops)
-        self.cells = cells_where_needed(self.nodes, self.tops)
-        self.roles = {node: role for node in self.nodes if (role := self._role(node)) is not None}
+        nodes = list(walk(tops))
+        self.cells = cells_where_needed(nodes, self.tops)
+        self.roles = {node: role for node in nodes if (role := self._role(node)) is not None}
+        crosses = {n for n, role in self.roles.items() if role is Role.CROSS}
+        needed = self.tops.union(*(inputs_of(n) if n in crosses else n.args for n in nodes))
+        self.nodes = [node for node in nodes if node in needed]
         self.rows = {node: panel_rows(node, role) or 0 for node, role in self.roles.items()}
         self.users: dict[Node, set[Node]] = {node: set() for node in self.nodes}
         for node in self.nodes:
@@ -273,7 +281,7 @@ class Groups:
             if role is not None and not is_sink(role) and node not in self.tops and node in latest:
                 self.passes[node] = max(self.passes[node], latest[node])
             for arg in inputs_of(node) if role is not None else node.args:
-                joins = role is not None and arg in panel_operands(node, role) and self._joins(arg, node)
+                joins = role is not None and self._joins(arg, node) and arg not in whole_operands(node, role)
                 bound = self.passes[node] if joins else 0
                 latest[arg] = min(latest.get(arg, bound), bound)
 

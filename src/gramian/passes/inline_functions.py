@@ -1,15 +1,20 @@
-"""Calls of small straight-line functions without effects become the expressions of their bodies.
+"""Calls of straight-line functions without effects become the expressions of their bodies.
 
 >>> sq = function(double x) return (double y) { y = x * x }
 >>> a = sq(b)            # a = b * b
+
+Small functions are inlined wherever they are called, larger ones if that makes the program not much larger: those that
+are called at few places, such as the layers of a network.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gramian.ir.node import CALL, OUTPUT, Node, output, rebuild, transform, walk
+from gramian.ir.join import is_barrier, join
+from gramian.ir.node import CALL, OUTPUT, Node, output, rebuild, transform, var, walk
 from gramian.ir.op import Effect
 from gramian.ir.program import (
     Assign,
@@ -20,14 +25,15 @@ from gramian.ir.program import (
     Program,
     Region,
     Statement,
+    calls,
     map_functions,
     map_regions,
-    nodes,
 )
 from gramian.passes.facts import Facts
 from gramian.source import Span
 
-LARGEST = 30  # nodes
+SMALL = 30  # nodes
+LARGEST = 400  # nodes of all calls of a function together
 DEEPEST = 4  # calls within calls
 
 
@@ -42,8 +48,10 @@ class Body:
 
 def inline_functions(program: Program, facts: Facts) -> Program:
     for _ in range(DEEPEST):
-        bodies = {name: body for name, f in program.functions.items() if (body := _as_expressions(f)) is not None}
-        if not any(n.op is CALL and n.attrs[0] in bodies for f in program.all_functions for n in nodes(f.body)):
+        sites = Counter(n.attrs[0] for f in program.all_functions for n in calls(f))
+        found = ((name, _as_expressions(program.functions[name], count)) for name, count in sites.items())
+        bodies = {name: body for name, body in found if body is not None}
+        if not bodies:
             break
         program = _inline(program, bodies)
     return program
@@ -53,15 +61,15 @@ def _inline(program: Program, bodies: Mapping[str, Body]) -> Program:
     return map_functions(program, lambda function: replace(function, body=_region(function.body, bodies)))
 
 
-def _as_expressions(function: Function) -> Body | None:
-    if any(not isinstance(item, Block) for item in function.body) or len(function.body) > 1:
+def _as_expressions(function: Function, sites: int) -> Body | None:
+    blocks = [item for item in function.body if isinstance(item, Block)]
+    if len(blocks) < len(function.body) or any(map(is_barrier, blocks)):
         return None
-    values = {}
+    values = {p.name: var(p.name, p.type) for p in function.params}
     spans: Mapping[Node, Span] = {}
-    for item in function.body:
-        assert isinstance(item, Block)
-        spans = item.spans
-        for statement in item.statements:
+    for block in [join(blocks)] if blocks else []:
+        spans = block.spans
+        for statement in block.statements:
             if isinstance(statement, Do):
                 return None
             values[statement.target] = statement.value
@@ -69,7 +77,7 @@ def _as_expressions(function: Function) -> Body | None:
         return None
     outputs = tuple(values[o.name] for o in function.outputs)
     inside = list(walk(outputs))
-    if len(inside) > LARGEST or any(n.op.effect is not Effect.PURE for n in inside):
+    if len(inside) > max(SMALL, LARGEST // sites) or any(n.op.effect is not Effect.PURE for n in inside):
         return None
     return Body(function, outputs, spans)
 

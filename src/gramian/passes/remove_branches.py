@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gramian.ir.node import Node
-from gramian.ir.program import For, If, Item, Program, Region, While, map_functions, map_regions
+from gramian.ir.program import For, If, Item, Program, Region, While, map_functions, map_regions, outcome
 from gramian.passes.facts import Facts
 
 
@@ -23,18 +23,13 @@ def _region(region: Region) -> Region:
 def _item(item: Item) -> Region:
     inner = map_regions(item, _region)
     match inner:
-        case If(test=test) if _decided(test) is not None:
-            return inner.then if _decided(test) else inner.orelse
-        case While(test=test, head=()) if _decided(test) is False:
+        case If() if inner.outcome is not None:
+            return inner.then if inner.outcome else inner.orelse
+        case While(test=test, head=()) if outcome(test) is False:
             return ()
         case For(start=start, stop=stop, step=step) if step is not None and _never(start, stop, step):
             return ()
     return (inner,)
-
-
-def _decided(test: Node) -> bool | None:
-    value = test.type.value
-    return None if value is None or isinstance(value, str) else bool(value)
 
 
 def _never(start: Node, stop: Node, step: Node) -> bool:

@@ -14,10 +14,22 @@ from dataclasses import replace
 
 from gramian.ir.mapping import map_item_nodes
 from gramian.ir.node import Node, walk
-from gramian.ir.program import Assign, Block, Item, Program, Region, item_roots, map_functions, map_regions
+from gramian.ir.program import (
+    Assign,
+    Block,
+    For,
+    Function,
+    Item,
+    Program,
+    Region,
+    item_roots,
+    items,
+    map_functions,
+    map_regions,
+    nodes,
+)
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold
-from gramian.passes.remove_dead_code import read_variables
 from gramian.rewrite.driver import Driver
 from gramian.rewrite.rules import rule_index
 
@@ -63,6 +75,20 @@ def use_counts(roots: Iterable[Node]) -> Counter[Node]:
     for node in walk(roots):
         counts.update(set(node.args))
     return counts
+
+
+def read_variables(function: Function) -> set[str] | None:
+    """The variables of a function that some block or its caller reads; None stands for all."""
+    if any(node.op.name == "time" for node in nodes(function.body)):
+        return None  # what is assigned before time() is complete then, and measured by it
+    read = {o.name for o in function.outputs}
+    for item in items(function.body):
+        if isinstance(item, For) and item.parallel is not None:
+            read.update(item.parallel.results, item.parallel.initial)
+    for node in nodes(function.body):
+        if node.is_var or node.op.name == "exists":
+            read.add(node.name)
+    return read
 
 
 def _live_roots(item: Item, read: set[str] | None) -> Iterable[Node]:

@@ -106,7 +106,7 @@ Explanation = tuple[str, str | None, tuple[Note, ...]]
 def _explain(error: BaseException, function: Function | None, running: list[Point]) -> Explanation:
     match error:
         case SizeError() if function is not None:
-            return error.message, error.hint, _sizes(running[-1], function)
+            return error.message, error.hint, _sizes(running, function)
         case OperationError():
             return error.message, error.hint, ()
         case NameError():  # UnboundLocalError is one of them
@@ -144,8 +144,9 @@ def _variable_of(error: NameError) -> str:
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
+def _sizes(running: list[Point], function: Function) -> tuple[Note, ...]:
     """What the operands of the failing operator are, and where they were assigned."""
+    point = running[-1]
     if point.node is None or point.item is None:
         return ()
     values = dict(zip(point.node.args, _arguments(point), strict=False))
@@ -156,10 +157,22 @@ def _sizes(point: Point, function: Function) -> tuple[Note, ...]:
     def describe(operand: Node) -> str | None:
         value = values.get(operand)
         if value is None and not (operand.is_var and operand.name in changed):
-            value = point.values.get(point.held.get(operand, ""))
+            value = _value_of(operand, running)
         return _description(value)
 
     return operand_notes(point.node, point.item, function, describe)
+
+
+def _value_of(operand: Node, running: list[Point]) -> Any:
+    """The value of an operand, if it is in a variable of the function that failed, or of what that is the rest of."""
+    point = running[-1]
+    if operand in point.held or not operand.is_var:
+        return point.values.get(point.held.get(operand, ""))
+    for outer in reversed(running):
+        value = outer.values.get(f"v_{operand.name}")
+        if value is not None or outer.is_call:
+            return value
+    return None
 
 
 def _arguments(point: Point) -> list[Any]:

@@ -22,14 +22,17 @@ def pool() -> ThreadPoolExecutor:
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """`work` of each item, in the order of the items. The calling thread works as well; the first error is raised."""
+    """`work` of each item, in the order of the items. The calling thread works as well.
+
+    Of several errors that of the first item is raised, whatever the threads do.
+    """
     workers = min(cores(), len(items))
     if workers < 2:
         return [work(item) for item in items]
     results: list[Any] = [None] * len(items)
     queue = iter(range(len(items)))
     lock = threading.Lock()
-    failed: list[BaseException] = []
+    failed: dict[int, BaseException] = {}
 
     def take() -> None:
         with np.errstate(all="ignore"):
@@ -41,12 +44,13 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
                 try:
                     results[at] = work(items[at])
                 except BaseException as error:
-                    failed.append(error)
+                    failed[at] = error
 
     others = [pool().submit(take) for _ in range(workers - 1)]
     take()
     for other in others:
-        other.result()
+        if not other.cancel():  # it may wait for threads that are busy with work that waits for this one
+            other.result()
     if failed:
-        raise failed[0]
+        raise failed[min(failed)]
     return results

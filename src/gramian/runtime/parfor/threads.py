@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
+from time import monotonic
 
 from gramian.ir.cores import one_core
 from gramian.runtime.parfor.body import Done, Task, Worker
@@ -58,9 +59,10 @@ class Threads:
         for inbox in self._inboxes:
             inbox.put(None)
         for number in self._busy:
-            _interrupt(self._threads[number])
-        for thread in self._threads:
-            thread.join(PATIENCE if self._busy else None)
+            _end(self._threads[number])
+        for number, thread in enumerate(self._threads):
+            if number not in self._busy:
+                thread.join()
 
 
 def run_all(worker: Worker, chunks: Chunks) -> Sequence[Done]:
@@ -80,7 +82,10 @@ def _started(work: Callable[[int, Worker], None], number: int, worker: Worker) -
     return thread
 
 
-def _interrupt(thread: threading.Thread) -> None:
-    """Have a thread end at its next step."""
-    if thread.ident is not None:
+def _end(thread: threading.Thread) -> None:
+    """Have a thread end at its next step, as often as it takes: Python drops exceptions in what cleans up behind objects."""
+    assert thread.ident is not None
+    until = monotonic() + PATIENCE
+    while thread.is_alive() and monotonic() < until:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_Cancelled))
+        thread.join(PATIENCE / 10)

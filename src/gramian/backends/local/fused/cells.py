@@ -20,6 +20,7 @@ LN2_LOW = 1.90821492927058770002e-10
 ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it loses its fraction
 ROUND_BITS = 4843621399236968448  # the bits of ROUND
 SQRT_HALF_BITS = 4604544271217802189
+ONE_BITS = 1023 << 52
 SMALLEST_NORMAL = 2.2250738585072014e-308
 TWO_TO_54 = 18014398509481984.0
 SIGN = -(2**63)
@@ -43,6 +44,16 @@ def rfma(context: Any, s: Any, x: Any, y: Any) -> Any:
 
     def code(_: Any, builder: Any, __: Any, args: Any) -> Any:
         return builder.fadd(args[0], builder.fmul(args[1], args[2], flags=("contract",)), flags=SUM)
+
+    return types.float64(types.float64, types.float64, types.float64), code
+
+
+@intrinsic
+def madd(context: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, in one step if the processor has one."""
+
+    def code(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        return builder.fadd(builder.fmul(args[0], args[1], flags=("contract",)), args[2], flags=("contract",))
 
     return types.float64(types.float64, types.float64, types.float64), code
 
@@ -74,6 +85,12 @@ def from_bits(context: Any, k: Any) -> Any:
     return types.float64(types.int64), lambda _, builder, __, args: builder.bitcast(args[0], ir.DoubleType())
 
 
+@intrinsic
+def exponent(context: Any, k: Any) -> Any:
+    """The upper 12 bits of 64. Not all processors can shift negative vectors, or make doubles of ints."""
+    return types.int64(types.int64), lambda _, builder, __, args: builder.lshr(args[0], ir.Constant(args[0].type, 52))
+
+
 def compiled(function: Any) -> Any:
     return njit(nogil=True, error_model="numpy")(function)
 
@@ -87,18 +104,18 @@ def power_of_two(k):
 def reduced_exp(r):
     """(exp(r) - 1) / r for |r| < 0.35, by its Taylor polynomial of degree 12."""
     p = 1.6059043836821613e-10
-    p = p * r + 2.08767569878681e-09
-    p = p * r + 2.505210838544172e-08
-    p = p * r + 2.755731922398589e-07
-    p = p * r + 2.7557319223985893e-06
-    p = p * r + 2.48015873015873e-05
-    p = p * r + 0.0001984126984126984
-    p = p * r + 0.001388888888888889
-    p = p * r + 0.008333333333333333
-    p = p * r + 0.041666666666666664
-    p = p * r + 0.16666666666666666
-    p = p * r + 0.5
-    return p * r + 1.0
+    p = madd(p, r, 2.08767569878681e-09)
+    p = madd(p, r, 2.505210838544172e-08)
+    p = madd(p, r, 2.755731922398589e-07)
+    p = madd(p, r, 2.7557319223985893e-06)
+    p = madd(p, r, 2.48015873015873e-05)
+    p = madd(p, r, 0.0001984126984126984)
+    p = madd(p, r, 0.001388888888888889)
+    p = madd(p, r, 0.008333333333333333)
+    p = madd(p, r, 0.041666666666666664)
+    p = madd(p, r, 0.16666666666666666)
+    p = madd(p, r, 0.5)
+    return madd(p, r, 1.0)
 
 
 @compiled
@@ -106,23 +123,22 @@ def exp(x):
     """exp(x) = 2^n exp(r) with |r| <= ln(2) / 2; the power is applied in two steps, so that nothing overflows early."""
     x = 710.0 if x > 710.0 else x
     x = -746.0 if x < -746.0 else x
-    t = x * 1.4426950408889634 + ROUND
+    t = madd(x, 1.4426950408889634, ROUND)
     n = t - ROUND
-    r = (x - n * LN2_HIGH) - n * LN2_LOW
-    p = reduced_exp(r) * r + 1.0
-    k = bits(t) - ROUND_BITS
-    half = k >> 1
-    return p * power_of_two(half) * power_of_two(k - half)
+    r = madd(n, -LN2_LOW, madd(n, -LN2_HIGH, x))
+    p = madd(reduced_exp(r), r, 1.0)
+    half = bits(n * 0.5 + ROUND) - ROUND_BITS
+    return p * power_of_two(half) * power_of_two(bits(t) - ROUND_BITS - half)
 
 
 @compiled
 def expm1(x):
     """exp(x) - 1 for |x| < 100, without loss of digits near zero."""
-    t = x * 1.4426950408889634 + ROUND
+    t = madd(x, 1.4426950408889634, ROUND)
     n = t - ROUND
-    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    r = madd(n, -LN2_LOW, madd(n, -LN2_HIGH, x))
     scale = power_of_two(bits(t) - ROUND_BITS)
-    return reduced_exp(r) * r * scale + (scale - 1.0)
+    return madd(reduced_exp(r) * r, scale, scale - 1.0)
 
 
 @compiled
@@ -134,21 +150,21 @@ def log(x):
     """
     small = x < SMALLEST_NORMAL
     k = bits(x * TWO_TO_54 if small else x)
-    e = (k - SQRT_HALF_BITS) >> 52
-    f = from_bits(k - (e << 52)) - 1.0
-    n = float(e) - (54.0 if small else 0.0)
+    biased = exponent(k - SQRT_HALF_BITS + ONE_BITS)  # e + 1023
+    f = from_bits(k - ((biased - 1023) << 52)) - 1.0
+    n = from_bits(ROUND_BITS + biased) - (ROUND + (1077.0 if small else 1023.0))
     s = f / (2.0 + f)
     z = s * s
-    p = z * (1.0 / 19.0) + 1.0 / 17.0
-    p = p * z + 1.0 / 15.0
-    p = p * z + 1.0 / 13.0
-    p = p * z + 1.0 / 11.0
-    p = p * z + 1.0 / 9.0
-    p = p * z + 1.0 / 7.0
-    p = p * z + 1.0 / 5.0
-    p = p * z + 1.0 / 3.0
+    p = madd(z, 1.0 / 19.0, 1.0 / 17.0)
+    p = madd(p, z, 1.0 / 15.0)
+    p = madd(p, z, 1.0 / 13.0)
+    p = madd(p, z, 1.0 / 11.0)
+    p = madd(p, z, 1.0 / 9.0)
+    p = madd(p, z, 1.0 / 7.0)
+    p = madd(p, z, 1.0 / 5.0)
+    p = madd(p, z, 1.0 / 3.0)
     h = 0.5 * f * f
-    r = n * LN2_HIGH - ((h - (s * (h + 2.0 * z * p) + n * LN2_LOW)) - f)
+    r = madd(n, LN2_HIGH, f - (h - madd(s, madd(2.0 * z, p, h), n * LN2_LOW)))
     r = x if x == INFINITY else r
     r = r if x >= 0.0 else NAN
     return -INFINITY if x == 0.0 else r
@@ -175,6 +191,14 @@ def sign(x):
     s = 1.0 if x > 0.0 else 0.0
     s = -1.0 if x < 0.0 else s
     return x if x != x else s
+
+
+@compiled
+def add_up(total, part):
+    """Adds an array to another and starts it anew."""
+    for i in range(total.size):
+        total[i] += part[i]
+        part[i] = 0.0
 
 
 @compiled

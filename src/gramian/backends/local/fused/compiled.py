@@ -7,14 +7,15 @@ machine code beside it. A folder that cannot be written only means that each pro
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 LOAD = 0.1  # seconds for a compiled function from disk
@@ -74,21 +75,34 @@ def function(source: str, signature: str) -> Callable[..., Any]:
 
 def _compile(name: str, source: str, signature: str) -> Callable[..., Any]:
     place = folder()
-    text = HEAD.format(signature=signature, cached=place is not None) + source
-    if place is None:
-        namespace: dict[str, Any] = {}
-        exec(compile(text, f"<{name}>", "exec"), namespace)
-        return namespace["kernel"]  # type: ignore[no-any-return]
-    file = place / f"{name}.py"
-    if not file.exists():
+    if place is not None:
+        text = HEAD.format(signature=signature, cached=True) + source
+        for _ in range(2):
+            try:
+                return _from_disk(place / f"{name}.py", text)
+            except Exception:
+                # A damaged file may raise anything. Without it, or without any file, the compiler has the last word.
+                _remove(place, name)
+    namespace: dict[str, Any] = {}
+    text = HEAD.format(signature=signature, cached=False) + source
+    exec(compile(text, f"<{name}>", "exec"), namespace)
+    return namespace["kernel"]  # type: ignore[no-any-return]
+
+
+def _from_disk(file: Path, text: str) -> Callable[..., Any]:
+    if not file.exists() or file.read_bytes() != text.encode():
         _write(file, text)
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # Numba looks the module up by its name
-    spec.loader.exec_module(module)
-    return module.kernel  # type: ignore[no-any-return]
+    module = ModuleType(file.stem)
+    module.__file__ = str(file)
+    sys.modules[file.stem] = module  # Numba looks the module up by its name, and the file beside it
+    exec(compile(text, str(file), "exec"), module.__dict__)
+    return module.__dict__["kernel"]  # type: ignore[no-any-return]
+
+
+def _remove(place: Path, name: str) -> None:
+    with suppress(OSError):
+        for file in (*place.glob(f"{name}.*"), *(place / "__pycache__").glob(f"{name}.*")):
+            file.unlink(missing_ok=True)
 
 
 def _write(file: Path, text: str) -> None:

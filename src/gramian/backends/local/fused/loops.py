@@ -4,10 +4,14 @@ The rows of a chunk are worked through in tiles that stay in the first-level cac
 another: loops over its rows, and inside over the columns, for all operators that can share them. A sum over a row, say,
 is complete only after the sweep over its columns, so that whoever needs it comes in a later sweep. What passes from one
 sweep to a later one is kept in scratch memory of the size of a tile.
+
+A sweep whose operators do not care where in a row a cell stands is *flat*: one loop over all cells of the tile. Short rows
+hardly fill vector instructions, so that exp and the like get a flat sweep of their own there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,9 +25,14 @@ from gramian.backends.local.fused.templates import (
     TOTAL_EXTREMES,
     template,
 )
-from gramian.ir.fused import Role, inputs_of, panel_operands, role_of
+from gramian.ir.fused import Role, inputs_of, panel_operands, role_of, whole_operands
 from gramian.ir.node import ABSENT, Node, literal_value
 
+LARGEST_IN_SOURCE = 4
+COSTLY = ("exp", "log", "sigmoid", "tanh")
+SHORT = 64  # columns of a row that is so short that costly functions are better off with all cells of a tile
+SUMMED_ROWS = 1 << 13  # after so many rows sums of columns go into others, to keep rounding errors small
+Place = tuple[int, int, bool]
 NARROW = 8  # products with at most so many columns become sums inside of the loops
 
 
@@ -109,10 +118,15 @@ class Writer:
         self.names: dict[Node, str] = {}
         self.panels: list[Node] = []
         self.wholes: list[Node] = []
+        self.whole_names: dict[Node, str] = {}  # beside `names`: a panel may be needed as a whole as well
         self.scalars: list[Node] = []
         self.partials = [n for n in self.nodes if role_of(n) in (Role.CROSS, Role.COMBINED)]
         self.outs = [n for n in self.nodes if n in self.kept and n not in self.partials]
+        # Sums of columns that may have so many rows in a chunk that rounding errors would grow.
+        self.long_sums = [n for n in self.partials if 1 < loop_width(n) <= SHORT and not n.type.is_scalar]
+        self.long_sums = [n for n in self.long_sums if n.op.name not in COLUMN_EXTREMES]
         self._name()
+        self.vectors = self._vectors()
         self.sweep_of: dict[Node, int] = {}
         for node in self.nodes:
             self.sweep_of[node] = self._sweep(node)
@@ -124,19 +138,37 @@ class Writer:
 
     def _name(self) -> None:
         for node in self.nodes:
-            panels = panel_operands(node, role_of(node) or Role.CELLS)
-            for arg in inputs_of(node):
-                if arg in self.inside:
-                    continue
-                group = self.panels if arg in panels else self.scalars if _is_number(arg) else self.wholes
-                if arg not in group:
+            role = role_of(node) or Role.CELLS
+            for arg in panel_operands(node, role):
+                if arg not in self.inside and arg not in self.panels:
+                    self.panels.append(arg)
+            for arg in whole_operands(node, role):
+                group = self.scalars if is_number(arg) else self.wholes
+                if arg.op is not ABSENT and not _is_in_source(arg) and arg not in group:
                     group.append(arg)
-        for prefix, group in (("p", self.panels), ("w", self.wholes), ("s", self.scalars)):
+        for prefix, group in (("p", self.panels), ("s", self.scalars)):
             self.names |= {node: f"{prefix}{at}" for at, node in enumerate(group)}
+        self.whole_names = {node: f"w{at}" for at, node in enumerate(self.wholes)}
         self.names |= {node: f"a{at}" for at, node in enumerate(self.partials)}
         self.names |= {node: f"o{at}" for at, node in enumerate(self.outs)}
         inner = [n for n in self.nodes if n not in self.names]
         self.names |= {node: f"t{at}" for at, node in enumerate(inner)}
+
+    def _vectors(self) -> set[Node]:
+        """Costly functions of short rows, with the operators around them that can be in a flat sweep as well."""
+        found = {n for n in self.nodes if n.op.name in COSTLY and 1 < width(n) <= SHORT and may_be_flat(n)}
+        for node in self.nodes:
+            if may_be_flat(node) and any(a in found for a in panel_operands(node, role_of(node) or Role.CELLS)):
+                found.add(node)
+        for node in reversed(self.nodes):
+            users = [u for u in self.nodes if node in inputs_of(u)]
+            if may_be_flat(node) and node not in self.kept and users and all(u in found for u in users):
+                found.add(node)
+        return found
+
+    def place(self, node: Node) -> Place:
+        """Which sweep the node is in."""
+        return self.sweep_of[node], loop_width(node), node in self.vectors
 
     def _sweep(self, node: Node) -> int:
         return max((self._after(arg, node) for arg in inputs_of(node) if arg in self.inside), default=0)
@@ -152,37 +184,47 @@ class Writer:
     def _after(self, arg: Node, user: Node) -> int:
         """The first sweep in which the user of a node can stand."""
         shares = is_cells(arg) and width(arg) == loop_width(user) and not _needs_rows(user, arg)
+        shares = shares and (arg in self.vectors) == (user in self.vectors)
         return self.sweep_of[arg] + (not shares)
 
     def _is_stored(self, node: Node) -> bool:
         if node in self.kept or not is_cells(node):
             return True
-        place = (self.sweep_of[node], loop_width(node))
         users = [u for u in self.nodes if node in inputs_of(u)]
-        return any((self.sweep_of[u], loop_width(u)) != place or _needs_rows(u, node) for u in users)
+        return any(self.place(u) != self.place(node) or _needs_rows(u, node) for u in users)
 
     # -- the function -----------------------------------------------------------------------------------------------
 
     def write(self) -> Loops:
-        sweeps: dict[tuple[int, int], Sweep] = {}
+        sweeps: dict[Place, Sweep] = {}
         for node in self.nodes:
-            place = (self.sweep_of[node], loop_width(node))
-            sweeps.setdefault(place, Sweep(place[1])).nodes.append(node)
+            sweeps.setdefault(self.place(node), Sweep(loop_width(node))).nodes.append(node)
         scratch = [n for n in self.nodes if n in self.stored and n not in self.outs]
-        groups = (self.panels, self.wholes, self.outs, self.partials, self.scalars)
-        params = ["rows", "tile", *(self.names[n] for group in groups for n in group)]
+        panels, outs = ([f"{self.names[n]}_all" for n in group] for group in (self.panels, self.outs))
+        params = ["rows", "tile", *panels, *self.whole_names.values(), *outs]
+        params += [self.names[n] for n in (*self.partials, *self.scalars)]
         self.line(0, f"def kernel({', '.join(params)}):")
         for node in scratch:
             shape = f"(tile, {self.columns(node)})" if width(node) > 1 else "tile"
             self.line(1, f"{self.names[node]} = np.empty({shape})")
+        for node in self.long_sums:
+            self.line(1, f"{self.sum_name(node)} = np.zeros({self.names[node]}.shape)")
+        if self.long_sums:
+            self.line(1, "added = 0")
         heading, self.lines = self.lines, []
         self.line(1, "for first in range(0, rows, tile):")
         self.line(2, "count = min(tile, rows - first)")
+        # Views of the tile rather than offsets: only indices that certainly count from 0 make vector instructions.
+        for name in (self.names[n] for n in (*self.panels, *self.outs)):
+            self.line(2, f"{name} = {name}_all[first:first + count]")
+        heading += self.lines
+        self.lines = []
         for place in sorted(sweeps):
             SweepWriter(self, sweeps[place]).write()
+        self.write_sums()
         body, self.lines = self.lines, heading
         for name in sorted(self.names[n] for n in self.flat):
-            self.line(1, f"{name}_ = {name}.reshape(-1)")
+            self.line(2, f"{name}_ = {name}.reshape(-1)")
         self.lines += body
         widths = [loop_width(n) for n in self.nodes] + [width(n) for n in scratch]
         text = "\n".join(self.lines) + "\n"
@@ -196,6 +238,18 @@ class Writer:
             tuple(widths),
         )
 
+    def write_sums(self) -> None:
+        """The sums of some rows go into those of the chunk."""
+        if self.long_sums:
+            self.line(2, f"if first + count - added >= {SUMMED_ROWS} or first + count == rows:")
+            for node in self.long_sums:
+                self.line(3, f"add_up({self.names[node]}.reshape(-1), {self.sum_name(node)}.reshape(-1))")
+            self.line(3, "added = first + count")
+
+    def sum_name(self, node: Node) -> str:
+        """The array that sums of columns are added to row by row."""
+        return f"b{self.names[node]}" if node in self.long_sums else self.names[node]
+
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
@@ -208,11 +262,20 @@ class Writer:
             return str(columns)
         for node in self.panels:
             if width(node) == columns:
-                return f"{self.names[node]}.shape[1]"
+                return f"{self.names[node]}_all.shape[1]"
         for node in self.wholes:
             if node.type.rows == columns:
-                return f"{self.names[node]}.shape[-1]"
+                return f"{self.whole_names[node]}.shape[-1]"
         return str(columns)
+
+
+def may_be_flat(node: Node) -> bool:
+    """Is it all the same to the node in which row and column a cell stands?"""
+    role = role_of(node)
+    if role is not Role.CELLS and not (role is Role.COMBINED and node.type.is_scalar):
+        return False
+    rows = any(not is_number(a) for a in whole_operands(node, role) if a.type.is_matrix)
+    return not rows and all(width(a) == loop_width(node) for a in panel_operands(node, role))
 
 
 def _needs_rows(user: Node, operand: Node) -> bool:
@@ -220,7 +283,15 @@ def _needs_rows(user: Node, operand: Node) -> bool:
     return role_of(user) is Role.CROSS and operand is narrow_side(user) and width(operand) > 1
 
 
-def _is_number(node: Node) -> bool:
+def _is_in_source(node: Node) -> bool:
+    """Is it a constant that the compiler may make use of? Others are arguments: one function serves them all."""
+    if not node.is_literal:
+        return False
+    value = float(literal_value(node))
+    return not math.isfinite(value) or (abs(value) <= LARGEST_IN_SOURCE and (2 * value).is_integer())
+
+
+def is_number(node: Node) -> bool:
     return node.type.is_scalar or (node.type.rows, node.type.cols) == (1, 1)
 
 
@@ -242,7 +313,7 @@ class SweepWriter:
         self.count = 0
 
     def write(self) -> None:
-        self.is_flat = self.columns > 1 and all(map(self.may_be_flat, self.nodes))
+        self.is_flat = self.columns > 1 and all(map(may_be_flat, self.nodes))
         self.reduces_rows = self.columns > 1 and not self.is_flat
         for node in self.nodes:
             self.node(node)
@@ -250,12 +321,9 @@ class SweepWriter:
         for text in self.head:
             line(2, text)
         if self.is_flat:
-            extent = self.w.extent(self.columns)
-            line(2, f"start = first * {extent}")
-            line(2, f"for e in range(count * {extent}):")
+            line(2, f"for e in range(count * {self.w.extent(self.columns)}):")
         else:
             line(2, "for i in range(count):")
-            line(3, "r = first + i")
         for text in self.before:
             line(3, text)
         if self.reduces_rows:
@@ -267,13 +335,6 @@ class SweepWriter:
         for text in self.tail:
             line(2, text)
 
-    def may_be_flat(self, node: Node) -> bool:
-        """Is it all the same to the node in which row and column a cell stands?"""
-        panels = all(width(a) == self.columns for a in inputs_of(node) if a.type.is_matrix and not _is_number(a))
-        role = role_of(node)
-        total = role is Role.COMBINED and node.type.is_scalar
-        return panels and (role is Role.CELLS or total) and not any(a in self.w.wholes for a in inputs_of(node))
-
     # -- operands ---------------------------------------------------------------------------------------------------
 
     def fresh(self, prefix: str) -> str:
@@ -283,23 +344,21 @@ class SweepWriter:
     def place(self, node: Node) -> str:
         """Where a cell of a panel lies."""
         name = self.w.names[node]
-        is_scratch = name.startswith("t")
         if self.is_flat:
             self.w.flat.add(node)
-            return f"{name}_[e]" if is_scratch else f"{name}_[start + e]"
-        row = "i" if is_scratch else "r"
-        return f"{name}[{row}]" if width(node) == 1 else f"{name}[{row}, j]"
+            return f"{name}_[e]"
+        return f"{name}[i]" if width(node) == 1 else f"{name}[i, j]"
 
     def operand(self, node: Node) -> str:
-        if node.is_literal:
+        if _is_in_source(node):
             return number_text(node)
         if node in self.w.scalars:
             return self.w.names[node]
         if node in self.loaded:
             return self.loaded[node]
         name = self.loaded[node] = self.fresh("x")
-        if node in self.w.wholes:
-            self.inner.append(f"{name} = {self.w.names[node]}[j]")
+        if node in self.w.wholes and node not in self.w.panels:
+            self.inner.append(f"{name} = {self.w.whole_names[node]}[j]")
         elif width(node) == 1 and self.columns > 1:
             self.before.append(f"{name} = {self.place(node)}")
         else:
@@ -336,7 +395,7 @@ class SweepWriter:
         name, result = node.op.name, self.place(node)
         if name in SUMS:
             total = self.row_sum(x)
-            self.after.append(f"{result} = {total}" + (f" / {self.columns}.0" if name == "rowMeans" else ""))
+            self.after.append(f"{result} = {total}" + (f" / {self.w.extent(self.columns)}" * (name == "rowMeans")))
         elif name in EXTREMES:
             self.after.append(f"{result} = {self.row_extreme(x, *EXTREMES[name])}")
         else:
@@ -350,11 +409,11 @@ class SweepWriter:
             self.after.append(f"{result} = {at}")
 
     def reduced(self, start: str, step: str) -> tuple[str, list[str]]:
-        """A variable that the cells of a row, or of a tile, go into, and where lines after the last cell belong."""
+        """A variable that all cells of a tile go into, and where lines after the last cell belong."""
         name = self.fresh("c")
-        (self.before if self.reduces_rows else self.head).append(f"{name} = {start}")
+        self.head.append(f"{name} = {start}")
         self.inner.append(f"{name} = {step.format(name)}")
-        return name, self.after if self.reduces_rows else self.tail
+        return name, self.tail
 
     def row_sum(self, x: str) -> str:
         total = self.fresh("c")
@@ -372,23 +431,24 @@ class SweepWriter:
 
     def product(self, node: Node) -> None:
         x = self.operand(node.args[0])
-        whole = self.w.names[node.args[1]]
+        whole = node.args[1]
         many = width(node)
-        row = "i" if self.w.names[node].startswith("t") else "r"
         for column in range(many):
             total = self.fresh("c")
             self.before.append(f"{total} = 0.0")
-            factor = f"{whole}[{'j' if self.columns > 1 else '0'}]" if many == 1 else f"{whole}[{column}, j]"
-            if many > 1 and self.columns == 1:
-                factor = f"{whole}[{column}, 0]"
+            if is_number(whole):
+                factor = self.w.names[whole]
+            else:
+                at = [str(column)] * (many > 1) + ["j"] * (self.columns > 1)
+                factor = f"{self.w.whole_names[whole]}[{', '.join(at)}]"
             self.inner.append(f"{total} = rfma({total}, {x}, {factor})")
-            place = f"[{row}]" if many == 1 else f"[{row}, {column}]"
+            place = "[i]" if many == 1 else f"[i, {column}]"
             self.after.append(f"{self.w.names[node]}{place} = {total}")
 
     def cross(self, node: Node) -> None:
         wide, narrow = wide_side(node), narrow_side(node)
         x = self.operand(wide)
-        partial = self.w.names[node]
+        partial = self.w.sum_name(node)
         many = width(narrow)
         if self.columns == 1:
             total, after = self.reduced("0.0", f"rfma({{}}, {x}, {self.operand(narrow)})")
@@ -397,21 +457,20 @@ class SweepWriter:
         if many == 1:
             self.inner.append(f"{partial}[j] += {x} * {self.operand(narrow)}")
             return
-        row = "i" if self.w.names[narrow].startswith("t") else "r"
         for column in range(many):
             factor = self.fresh("x")
-            self.before.append(f"{factor} = {self.w.names[narrow]}[{row}, {column}]")
+            self.before.append(f"{factor} = {self.w.names[narrow]}[i, {column}]")
             self.inner.append(f"{partial}[{column}, j] += {x} * {factor}")
 
     def combined(self, node: Node) -> None:
         x = self.operand(node.args[0])
-        partial, name = self.w.names[node], node.op.name
+        partial, name = self.w.sum_name(node), node.op.name
         if self.columns > 1 and name in COLUMN_EXTREMES:
             self.inner.append(f"{partial}[j] = {COLUMN_EXTREMES[name][1]}({partial}[j], {x})")
         elif self.columns > 1 and name == "colSums":
             self.inner.append(f"{partial}[j] += {x}")
         elif name in SUMMED:
-            # The sum over a row or tile goes into the sum over the chunk: rounding errors stay small.
+            # The sum over a tile goes into the sum over the chunk: rounding errors stay small.
             total, after = self.reduced("0.0", f"radd({{}}, {x})")
             after.append(f"{partial}[0] += {total}")
         else:
@@ -422,6 +481,6 @@ class SweepWriter:
 
 
 def number_text(node: Node) -> str:
-    value = literal_value(node)
-    text = repr(float(value))
-    return {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, f"({text})" if text[0] == "-" else text)
+    text = repr(float(literal_value(node)))
+    text = {"inf": "INFINITY", "-inf": "-INFINITY", "nan": "NAN"}.get(text, text)
+    return f"({text})" if text[0] == "-" else text

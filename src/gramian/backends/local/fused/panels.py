@@ -18,7 +18,7 @@ from gramian.backends.local.fused.loops import Loops, Writer, can_loop, narrow_s
 from gramian.backends.local.fused.templates import TOTAL_EXTREMES
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.fused import Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
-from gramian.ir.node import Node, literal_value, walk
+from gramian.ir.node import Node, convert_argument, literal_value, walk
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
 
@@ -31,9 +31,15 @@ LARGEST_PARTIALS = 1 << 23  # cells of the partial results of all chunks togethe
 
 
 class Step:
-    """Part of the work on a panel: reads and writes `values`, and adds to `partials`."""
+    """Part of the work on a panel: reads and writes `values`, and adds to `partials`.
 
-    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+    `whole` is what `prepared` made of the pipeline's operands, for all panels. What passes between steps is C-contiguous.
+    """
+
+    def prepared(self, given: Values) -> Any:
+        raise NotImplementedError
+
+    def run(self, values: Values, partials: Values, whole: Any, rows: int) -> None:
         raise NotImplementedError
 
 
@@ -43,28 +49,33 @@ class OperatorStep(Step):
 
     node: Node
     kernel: Kernel
+    dtype: np.dtype[Any]
 
-    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+    def prepared(self, given: Values) -> dict[int, Any]:
+        """The operands that each panel needs as a whole, by position. A square matrix may be read by panels beside that."""
+        node = self.node
+        role = role_of(node) or Role.CELLS
+        panels = panel_operands(node, role)
+        found = {}
+        for at, arg in enumerate(node.args):
+            if arg not in panels or (at > 0 and role is not Role.CELLS):
+                value = literal_value(arg) if arg.is_literal else given.get(arg)
+                found[at] = convert_argument(node.op.param(at), value)
+        return found
+
+    def run(self, values: Values, partials: Values, whole: dict[int, Any], rows: int) -> None:
         node = self.node
         if role_of(node) is Role.CROSS:
             a, b = (values[arg] for arg in inputs_of(node))
             found = a.T @ b
         else:
-            found = self.kernel(*(_operand(arg, values, wholes) for arg in node.args))
+            found = self.kernel(*(whole[at] if at in whole else values[arg] for at, arg in enumerate(node.args)))
         if is_partial(node):
             partials[node] = found if node not in partials else merged(node, [partials[node], found], self.kernel)
         elif node in values:
             values[node][...] = found
         else:
-            values[node] = found
-
-
-def _operand(node: Node, values: Values, wholes: Values) -> Any:
-    if node in values:
-        return values[node]
-    if node.is_literal:
-        return literal_value(node)
-    return wholes.get(node)
+            values[node] = np.ascontiguousarray(found, self.dtype)
 
 
 @dataclass
@@ -73,13 +84,20 @@ class LoopStep(Step):
 
     loops: Loops
     function: Callable[..., Any]
+    dtype: np.dtype[Any]
 
-    def run(self, values: Values, partials: Values, wholes: Values, rows: int) -> None:
+    def prepared(self, given: Values) -> tuple[list[Array], list[float]]:
         loops = self.loops
+        numbers = (literal_value(n) if n.is_literal else given[n] for n in loops.scalars)
+        return [_as_whole(given[n]) for n in loops.wholes], [_as_number(n) for n in numbers]
+
+    def run(self, values: Values, partials: Values, whole: tuple[list[Array], list[float]], rows: int) -> None:
+        loops = self.loops
+        wholes, scalars = whole
         panels = [as_vector(values[n]) if width(n) == 1 else values[n] for n in loops.panels]
         for node in loops.outs:
             if node not in values:
-                values[node] = np.empty((rows, width(node)))
+                values[node] = np.empty((rows, width(node)), self.dtype)
         outs = [as_vector(values[n]) if width(n) == 1 else values[n] for n in loops.outs]
         for node in loops.partials:
             if node not in partials:
@@ -89,10 +107,10 @@ class LoopStep(Step):
             rows,
             tile,
             *panels,
-            *(wholes[n] for n in loops.wholes),
+            *wholes,
             *outs,
             *(partials[n] for n in loops.partials),
-            *(wholes[n] for n in loops.scalars),
+            *scalars,
         )
 
 
@@ -160,7 +178,7 @@ class Pass:
         self.segments = segments(self.nodes, compiled=compiled)
         self.is_one_loop = len(self.segments) == 1 and compiled and can_loop(self.nodes[0])
         self.compiled = compiled
-        self._steps: dict[tuple[str, ...], list[Step]] = {}
+        self._steps: dict[tuple[np.dtype[Any], ...], list[Step]] = {}
 
     @cached_property
     def loops(self) -> list[Loops | None]:
@@ -168,18 +186,20 @@ class Pass:
         return [self._loops(segment) for segment in self.segments]
 
     def is_ready(self, operands: Sequence[Any]) -> bool:
-        return tuple(self.types(operands).values()) in self._steps
+        return self.panel_types(operands) in self._steps
 
     def functions(self, operands: Sequence[Any]) -> list[tuple[str, str]]:
         """Source and signature of the compiled functions that these operands need."""
-        types = self.types(operands)
+        types = self.types(self.panel_types(operands))
         return [(loops.source, signature(loops, types)) for loops in self.loops if loops is not None]
 
-    def types(self, operands: Sequence[Any]) -> dict[Node, str]:
-        """The element types of the panels that come and go."""
-        types = {n: str(operands[int(n.name[1:])].dtype) for n in self.params if n in self.panels}
-        outs = (n for n in self.pipeline.roots if not is_partial(n) and n not in types)
-        return types | dict.fromkeys(outs, str(np.result_type(*types.values())))
+    def panel_types(self, operands: Sequence[Any]) -> tuple[np.dtype[Any], ...]:
+        return tuple(operands[int(n.name[1:])].dtype for n in self.params if n in self.panels)
+
+    def types(self, given: Sequence[np.dtype[Any]]) -> dict[Node, str]:
+        """The element types of all panels: those that come, and those that are made of them."""
+        types = dict.fromkeys((n for n in self.nodes if not is_partial(n)), str(np.result_type(*given)))
+        return types | {n: str(t) for n, t in zip((n for n in self.params if n in self.panels), given, strict=True)}
 
     def _loops(self, segment: list[Node]) -> Loops | None:
         if not self.compiled or not can_loop(segment[0]):
@@ -187,28 +207,30 @@ class Pass:
         kept = set(self.pipeline.roots) | {a for n in self.nodes if n not in segment for a in inputs_of(n)}
         return Writer(segment, [n for n in segment if n in kept]).write()
 
-    def steps(self, types: Mapping[Node, str]) -> list[Step]:
+    def steps(self, given: tuple[np.dtype[Any], ...]) -> list[Step]:
         """The steps for panels of the given element types."""
-        key = tuple(types.values())
-        if key not in self._steps:
+        if given not in self._steps:
+            types, dtype = self.types(given), np.result_type(*given)
             parts = zip(self.segments, self.loops, strict=True)
-            self._steps[key] = [step for segment, loops in parts for step in self._make(segment, loops, types)]
-        return self._steps[key]
+            self._steps[given] = [s for segment, loops in parts for s in self._make(segment, loops, types, dtype)]
+        return self._steps[given]
 
-    def _make(self, segment: list[Node], loops: Loops | None, types: Mapping[Node, str]) -> list[Step]:
+    def _make(
+        self, segment: list[Node], loops: Loops | None, types: Mapping[Node, str], dtype: np.dtype[Any]
+    ) -> list[Step]:
         if loops is None:
-            return [OperatorStep(node, self.kernels(node.op)) for node in segment]
+            return [OperatorStep(node, self.kernels(node.op), dtype) for node in segment]
         from gramian.backends.local.fused.compiled import function
 
-        return [LoopStep(loops, function(loops.source, signature(loops, types)))]
+        return [LoopStep(loops, function(loops.source, signature(loops, types)), dtype)]
 
     def run(self, operands: Sequence[Any]) -> Any:
         given = {node: operands[int(node.name[1:])] for node in self.params}
-        types = self.types(operands)
-        dtype = np.result_type(*types.values())
+        types = self.panel_types(operands)
+        dtype = np.result_type(*types)
         outs = [n for n in self.pipeline.roots if not is_partial(n)]
         steps = self.steps(types)
-        wholes = self._wholes(given, steps)
+        wholes = [step.prepared(given) for step in steps]
         rows = self.pipeline.rows
         results: Values = {n: np.empty((rows, width(n)), dtype) for n in outs if not n.is_var}
 
@@ -230,17 +252,8 @@ class Pass:
         size = max(size, -(-rows * partial // LARGEST_PARTIALS))
         return [(first, min(rows, first + size)) for first in range(0, rows, size)]
 
-    def _wholes(self, given: Values, steps: Sequence[Step]) -> Values:
-        """The operands that every panel needs, as the steps take them."""
-        wholes: Values = {n: v for n, v in given.items() if n not in self.panels or not self.compiled}
-        for step in steps:
-            if isinstance(step, LoopStep):
-                wholes |= {n: _as_number(given[n]) for n in step.loops.scalars}
-                wholes |= {n: _as_whole(n, given[n]) for n in step.loops.wholes}
-        return wholes
-
     def _chunk(
-        self, steps: list[Step], given: Values, results: Values, wholes: Values, start: int, stop: int
+        self, steps: list[Step], given: Values, results: Values, wholes: list[Any], start: int, stop: int
     ) -> Values:
         partials: Values = {}
         size = stop - start if self.is_one_loop else max(1, PANEL // self.widest)
@@ -248,8 +261,8 @@ class Pass:
             last = min(stop, first + size)
             values = {n: _panel(given[n], first, last) for n in self.panels}
             values |= {n: v[first:last] for n, v in results.items()}
-            for step in steps:
-                step.run(values, partials, wholes, last - first)
+            for step, whole in zip(steps, wholes, strict=True):
+                step.run(values, partials, whole, last - first)
         if not self.compiled:
             return partials
         looped = {n for step in steps if isinstance(step, LoopStep) for n in step.loops.partials}
@@ -265,11 +278,10 @@ def _as_number(value: Any) -> float:
     return float(value[0, 0] if isinstance(value, np.ndarray) else value)
 
 
-def _as_whole(node: Node, value: Array) -> Array:
+def _as_whole(value: Array) -> Array:
     """A row or column as a vector, the right side of a product transposed."""
-    if 1 in value.shape:
-        return np.ascontiguousarray(value).reshape(-1) if value.shape[1] == 1 or value.shape[0] == 1 else value
-    return np.ascontiguousarray(value.T)
+    value = np.ascontiguousarray(value.T, np.float64)
+    return value.reshape(-1) if 1 in value.shape else value
 
 
 def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
@@ -290,16 +302,13 @@ def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
 def signature(loops: Loops, types: Mapping[Node, str]) -> str:
     """The Numba signature of the function of some loops, for panels of the given element types."""
 
-    def of_panel(node: Node) -> str:
-        return f"{types.get(node, 'float64')}[{'::1' if width(node) == 1 else ':,::1'}]"
+    def array(dtype: str, is_vector: bool, is_read: bool = False) -> str:
+        return f"Array({dtype}, {1 if is_vector else 2}, 'C', readonly={is_read})"
 
-    def of_whole(node: Node) -> str:
-        is_vector = 1 in (node.type.rows, node.type.cols)
-        return f"{types.get(node, 'float64')}[{'::1' if is_vector else ':,::1'}]"
-
-    def of_partial(node: Node) -> str:
-        return f"float64[{'::1' if empty_partial(node).ndim == 1 else ':,::1'}]"
-
-    parts = ["int64", "int64", *map(of_panel, loops.panels), *map(of_whole, loops.wholes)]
-    parts += [*map(of_panel, loops.outs), *map(of_partial, loops.partials), *("float64" for _ in loops.scalars)]
+    parts = ["int64", "int64"]
+    parts += [array(types[n], width(n) == 1, True) for n in loops.panels]
+    parts += [array("float64", 1 in (n.type.rows, n.type.cols), True) for n in loops.wholes]
+    parts += [array(types[n], width(n) == 1) for n in loops.outs]
+    parts += [array("float64", empty_partial(n).ndim == 1) for n in loops.partials]
+    parts += ["float64" for _ in loops.scalars]
     return f"void({', '.join(parts)})"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gramian.ir.node import ABSENT, Node
+from gramian.ir.node import ABSENT, Node, literal_value
+from gramian.ir.types import ScalarValue
 
 TEMPLATES: Mapping[str, str] = {
     "+": "{0} + {1}",
@@ -53,6 +54,17 @@ TEMPLATES: Mapping[str, str] = {
     "is.infinite": "(1.0 if abs({0}) == INFINITY else 0.0)",
 }
 
+# Powers that are less work than the general one.
+POWERS: Mapping[ScalarValue, str] = {
+    -2: "1.0 / ({0} * {0})",
+    -1: "1.0 / {0}",
+    -0.5: "(0.0 if {0} == -INFINITY else 1.0 / abs(math.sqrt({0})))",
+    0.5: "math.sqrt({0})",  # as NumPy has it, where the exponent is a number
+    2: "{0} * {0}",
+    3: "{0} * {0} * {0}",
+    4: "({0} * {0}) * ({0} * {0})",
+}
+
 # Reductions of one row: the value before the first cell, what a cell does to it, and the result.
 SUMS = ("rowSums", "rowMeans")
 EXTREMES: Mapping[str, tuple[str, str]] = {"rowMins": ("INFINITY", "rmin"), "rowMaxs": ("-INFINITY", "rmax")}
@@ -80,6 +92,8 @@ def template(node: Node) -> str | None:
     name = node.op.name
     if name == "log" and node.args[1].op is not ABSENT:
         return "log({0}) / log({1})"
+    if name == "^" and node.args[1].is_literal:
+        return POWERS.get(literal_value(node.args[1]), TEMPLATES[name])
     if name in ("min", "max"):
         text = "{0}"
         for at in range(1, len(node.args)):

@@ -1,0 +1,1 @@
+"""What runs the workloads: inputs, workers for each side, comparison of results, the table."""
