@@ -65,6 +65,20 @@ PrecisionOption = Annotated[
     ),
 ]
 
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What the process may take, such as `4G`, `500M` or `70%` of the machine (the default): what does not fit "
+        "goes to disk.",
+    ),
+]
+ScratchOption = Annotated[
+    str | None,
+    typer.Option("--scratch", metavar="FOLDER", help="Where that disk space is; by default in $TMPDIR or /var/tmp."),
+]
+
 
 @app.command(
     epilog="""
@@ -77,6 +91,8 @@ PrecisionOption = Annotated[
 `gramian run train.dml -stats 5`   the five heaviest operators afterwards
 
 `gramian run train.dml -explain`   the plan first
+
+`gramian run train.dml -memory 4G`   data that is larger goes through memory piece by piece
 """
 )
 def run(
@@ -99,10 +115,21 @@ def run(
     ] = "hybrid",
     seed: SeedOption = None,
     precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
 ) -> None:
     """Run a script."""
     _check_mode(exec_)
-    settings = _settings(nvargs, args, precision, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    settings = _settings(
+        nvargs,
+        args,
+        precision,
+        seed=seed,
+        statistics=stats,
+        progress=sys.stderr.isatty(),
+        memory=memory,
+        scratch=scratch,
+    )
     source = _source(file or path, text)
 
     def work() -> None:
@@ -193,9 +220,12 @@ def explain(
     nvargs: NamedOption = None,
     args: PositionalOption = None,
     precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
 ) -> None:
     """Show how a script will run: its blocks and operators with sizes, estimated memory and kernels."""
-    settings = _settings(nvargs, args, precision, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    settings = _settings(
+        nvargs, args, precision, memory=memory, seed=seed, statistics=stats, progress=sys.stderr.isatty()
+    )
 
     def work() -> None:
         from gramian.explain.command import explain as command
@@ -261,7 +291,10 @@ def _settings(
     seed: int | None = None,
     statistics: int | None = None,
     progress: bool = False,
+    memory: str | None = None,
+    scratch: str | None = None,
 ) -> Settings:
+    from gramian.budget import memory_size
     from gramian.errors import UsageError
     from gramian.settings import Settings
 
@@ -271,7 +304,8 @@ def _settings(
         fail(f"-stats takes a number of operators of at least 1, found {statistics}")
     given = parameters(nvargs or (), args or ())
     try:
-        return Settings(given, seed, statistics, None, progress, precision.lower())
+        size = None if memory is None else memory_size(memory)
+        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch)
     except UsageError as error:
         fail(str(error))
 

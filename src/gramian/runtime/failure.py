@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
-from gramian.ir.frame import Frame
 from gramian.ir.node import Node
 from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
-from gramian.ir.sparse import is_sparse
 from gramian.ir.types import Kind, Type
 from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
@@ -158,7 +154,7 @@ def _sizes(running: list[Point], function: Function) -> tuple[Note, ...]:
         value = values.get(operand)
         if value is None and not (operand.is_var and operand.name in changed):
             value = _value_of(operand, running)
-        return _description(value)
+        return _description(value, operand.type.kind)
 
     return operand_notes(point.node, point.item, function, describe)
 
@@ -184,11 +180,12 @@ def _arguments(point: Point) -> list[Any]:
     return [point.values.get(name.id) if isinstance(name, ast.Name) else None for name in names]
 
 
-def _description(value: Any) -> str | None:
-    if isinstance(value, np.ndarray | Frame) or is_sparse(value):
-        kind = Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
-        return Type(kind, rows=value.shape[0], cols=value.shape[1]).describe()
-    return None
+def _description(value: Any, kind: Kind) -> str | None:
+    """What a matrix or frame is; of those that generated code has let go of, there is only the size left."""
+    size = value if type(value) is tuple else getattr(value, "shape", None)
+    if kind not in (Kind.MATRIX, Kind.FRAME) or not (size and all(isinstance(n, int) for n in size)):
+        return None
+    return Type(kind, rows=size[0], cols=size[1]).describe()
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.ops.generate import fresh_seeds
-from gramian.ops.index import out_of_range, store, writable
+from gramian.ops.index import out_of_range, store
 from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
@@ -139,7 +139,7 @@ class Execution:
             "loop_range": loop_range,
             "ndarray": np.ndarray,
             "store": timed("leftIndex", store),
-            "writable": writable,
+            "writable": self.backend.writable,
             "out_of_range": out_of_range,
             "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }
