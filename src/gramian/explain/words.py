@@ -113,4 +113,4 @@ def awaits_text(section: Section) -> str:
 
 
 # Kernels that are worth a word on a card.
-WORTH_TELLING = frozenset({"sparse", "made dense"})
+WORTH_TELLING = frozenset({"sparse", "made dense", "disk"})
