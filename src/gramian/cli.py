@@ -221,10 +221,18 @@ def explain(
     args: PositionalOption = None,
     precision: PrecisionOption = "double",
     memory: MemoryOption = None,
+    scratch: ScratchOption = None,
 ) -> None:
     """Show how a script will run: its blocks and operators with sizes, estimated memory and kernels."""
     settings = _settings(
-        nvargs, args, precision, memory=memory, seed=seed, statistics=stats, progress=sys.stderr.isatty()
+        nvargs,
+        args,
+        precision,
+        memory=memory,
+        scratch=scratch,
+        seed=seed,
+        statistics=stats,
+        progress=sys.stderr.isatty(),
     )
 
     def work() -> None:

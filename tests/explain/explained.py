@@ -16,11 +16,12 @@ from gramian.explain.terminal import rendered
 from gramian.settings import Settings
 from gramian.source import Source
 
+BUDGET = 10**11  # bytes, whatever the machine has
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def explained(text: str, name: str = "train.dml", settings: Settings | None = None) -> Explanation:
-    return build(compile_recorded(Source(name, text), settings or Settings()))
+    return build(compile_recorded(Source(name, text), settings or Settings(memory=BUDGET)))
 
 
 def explained_run(text: str, name: str = "train.dml") -> Explanation:

@@ -15,6 +15,7 @@ from explained import GOLDEN, explained, explained_run, shown
 from gramian.backends.local.fused import compiled
 from gramian.explain.terminal import WIDE, rows, show
 from gramian.explain.words import seconds_text, share_text
+from gramian.settings import Settings
 
 TRAIN = (GOLDEN / "train.dml").read_text(encoding="utf-8")
 
@@ -110,6 +111,14 @@ def test_times_stand_beside_the_operators_that_took_them() -> None:
     text = shown(explanation)
     assert "ran in" in text
     assert "calls" in next(line for line in text.splitlines() if line.startswith("plan"))
+
+
+def test_what_memory_has_no_room_for_is_on_disk() -> None:
+    script = "X = rand(rows=100000, cols=1000)\nY = cumsum(X)\nprint(sum(Y[1, ]))"
+    small = explained(script, settings=Settings(memory=500_000_000))
+    assert {row.text: row.kernel for row in rows(small)}["Y = cumsum(X)"] == "disk"
+    assert "(budget 500 MB, the rest on disk)" in shown(small)
+    assert "disk" not in shown(explained(script))
 
 
 def test_files_get_plain_text() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from gramian.backends.local.choice import MEANINGS, VIEW, PipelineChoice, kernel_name, pipeline_choice
+from gramian.backends.local.choice import MEANINGS, VIEW, PipelineChoice, kernel_with_budget, pipeline_choice
+from gramian.budget import Budget
 from gramian.cost.memory import Peak, peak, total, value_bytes
 from gramian.explain.compiled import Compiled
 from gramian.explain.kinds import Kind, kind_of
@@ -32,7 +33,8 @@ def build(compiled: Compiled, parts: Mapping[str, Program] = MappingProxyType({}
     """The explanation of a program, without times; `parts` are what was compiled while it ran, by file names."""
     builder = Builder(compiled)
     sections = builder.sections(compiled.program)
-    found = Explanation(compiled.program.source, sections, builder.peak, compiled.passes, dict(compiled.fired))
+    source = compiled.program.source
+    found = Explanation(source, sections, builder.peak, builder.limit, compiled.passes, dict(compiled.fired))
     for file, part in parts.items():
         *functions, rest = builder.sections(part)
         continued = part.main.continues
@@ -79,6 +81,7 @@ class Builder:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.settings = compiled.settings
+        self.limit = Budget(self.settings.memory).limit
         self.names: Iterator[str] = iter(())
         self.top: list[Section] = []
         self.late: dict[Span, tuple[str, ...]] = {}  # where code is compiled late, and the matrices whose sizes decide
@@ -152,13 +155,16 @@ class Builder:
     # -- operators --------------------------------------------------------------------------------------------------
 
     def statement(self, line: Line) -> None:
-        operator = self.operator(line, kernel_name)
+        operator = self.operator(line, self.kernel)
         self.open[-1][1].operators.append(operator)
         if line.node is None or line.node.is_var or line.node in self.surface.fused:
             operator.kind, operator.kernel, operator.meaning = Kind.SHAPE, VIEW, MEANINGS[VIEW]  # another name
         if line.node is not None and not line.node.is_literal:
             self.link(operator, line.node, self.surface.fused)
             self.surface.computes(operator, line.node)
+
+    def kernel(self, node: Node) -> str:
+        return kernel_with_budget(node, self.limit, self.settings.cell_bytes)
 
     def operator(self, line: Line, kernel: Callable[[Node], str]) -> Operator:
         """The operator of a line, before anything is known of the others."""

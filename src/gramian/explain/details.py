@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gramian.cost.flops import work
+from gramian.cost.memory import bytes_text
 from gramian.explain import words
 from gramian.explain.kinds import TEXTS
 from gramian.explain.model import Explanation, Operator
@@ -68,10 +70,22 @@ class Details:
             yield "memory", "none of its own"
         elif operator.has_memory:
             yield "memory", words.memory_text(operator)
+        yield from self.work(operator)
         if operator.kernel:
             why = operator.pipeline.choice.why if operator.pipeline is not None else ""
             yield "kernel", operator.kernel, "; ".join(text for text in (operator.meaning, why) if text)
         yield from self.measured(operator)
+
+    def work(self, operator: Operator) -> Iterator[tuple[str, ...]]:
+        """What there is to compute, and what goes through the memory if nothing of it is in a cache."""
+        nodes = [operator.node] if operator.pipeline is None else [o.node for o in operator.pipeline.operators]
+        found = [work(node) for node in nodes if node is not None and node.args]
+        known = [w for w in found if w is not None]
+        if known and len(known) == len(found) and sum(w.flops for w in known) > 1:
+            flops = words.count_text(sum(w.flops for w in known))
+            alone = operator.pipeline is None and operator.within is None
+            moved = f"{bytes_text(round(known[0].bytes))} read and written" if alone else ""
+            yield "work", f"{flops} operations", moved
 
     def measured(self, operator: Operator) -> Iterator[tuple[str, ...]]:
         run = self.explanation.run

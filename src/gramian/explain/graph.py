@@ -13,7 +13,7 @@ from gramian.explain.markup import Markup, joined, tag
 from gramian.explain.model import Operator
 from gramian.ir.brief import shortened
 
-CHARACTER, SMALL = 7.25, 6.1  # widths in the two sizes of text
+CHARACTER, SMALL = 7.25, 6.5  # widths in the two sizes of text
 PADDING = 11.0
 CARD, LOW = 42.0, 25.0  # heights of cards with two lines and one
 NARROWEST, LONGEST = 64.0, 38  # width; characters

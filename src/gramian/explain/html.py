@@ -89,6 +89,11 @@ class Page:
         single = sum(operator.pipeline is None for operator in self.operators)
         found = [
             (str(explanation.peak), "peak memory", "the largest estimate of a block"),
+            *(
+                []
+                if explanation.fits
+                else [(bytes_text(explanation.budget), "budget", "what does not fit goes to disk")]
+            ),
             (str(single), "operators", "lines of the plan, those in pipelines included"),
             (str(len(explanation.pipelines)), "pipelines", "operators that run together, in one pass over the rows"),
             (str(sum(explanation.fired.values())), "rewrites", "how often rules have made an expression cheaper"),
@@ -233,7 +238,8 @@ class Page:
         parts = [*self.heaviest(), *self.largest()]
         if explanation.fired:
             rules = [
-                tag("li", tag("b", f"{count}×"), " ", tag("code", rule)) for rule, count in ranked(explanation.fired)
+                tag("li", tag("b", f"{count}×"), " ", tag("button", rule, type="button", data_search=rule))
+                for rule, count in ranked(explanation.fired)
             ]
             parts += [tag("h3", "Rules that fired"), tag("ul", *rules, class_="rules")]
         rows = [

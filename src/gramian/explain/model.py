@@ -158,10 +158,16 @@ class Explanation:
     source: Source
     sections: list[Section]
     peak: Peak
+    budget: int  # bytes
     passes: tuple[PassRecord, ...]
     fired: dict[str, int]
     run: Run | None = None
     late: list[Section] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Does it fit into memory, as far as is known?"""
+        return self.peak.bytes <= self.budget
 
     def all_sections(self) -> Iterator[Section]:
         for section in (*self.sections, *self.late):

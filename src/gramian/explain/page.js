@@ -142,6 +142,8 @@
     if (pill) return choose(Number(pill.dataset.from));
     const jump = target.closest("[data-goto]");
     if (jump) return choose(Number(jump.dataset.goto));
+    const wanted = target.closest("[data-search]");
+    if (wanted) { search.value = wanted.dataset.search; filter(); return next(1); }
     const line = target.closest(".line.known");
     if (line && !String(getSelection())) return chooseLine(line.dataset.line);
     const kind = target.closest(".kind");

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from gramian.backends.local.choice import ALONE, LOOPS, MADE_DENSE, PANELS, SPARSE
+from gramian.backends.local.choice import ALONE, DISK, LOOPS, MADE_DENSE, PANELS, SPARSE
+from gramian.cost.memory import bytes_text
 from gramian.explain import words
 from gramian.explain.measured import seconds_of
 from gramian.explain.model import Explanation, Operator, Section
@@ -31,7 +32,7 @@ HOT, WARM = 0.5, 0.02  # of the time of the heaviest operator
 HEADS = {"function": "bold", "main": "bold", "late": "bold", "block": "dim"}
 CONTROL = "magenta"
 FUSED = "cyan"
-UNUSUAL = {SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED, ALONE: FUSED}
+UNUSUAL = {DISK: "yellow", SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED, ALONE: FUSED}
 LEGEND = {
     "?": "?: not known before it runs",
     words.VIEW: "view: the memory of its operand",
@@ -71,7 +72,8 @@ def rendered(explanation: Explanation, width: int) -> RenderableType:
 def headline(explanation: Explanation) -> str:
     """The plan in a sentence."""
     operators = sum(operator.pipeline is None for operator in explanation.operators())
-    parts = [f"peak memory {explanation.peak}", _counted(operators, "operator")]
+    budget = "" if explanation.fits else f" (budget {bytes_text(explanation.budget)}, the rest on disk)"
+    parts = [f"peak memory {explanation.peak}{budget}", _counted(operators, "operator")]
     if explanation.pipelines:
         parts.append(_counted(len(explanation.pipelines), "pipeline"))
     if explanation.fired:

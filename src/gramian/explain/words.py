@@ -53,6 +53,14 @@ def memory_text(operator: Operator) -> str:
     return bytes_text(operator.memory) if operator.has_memory else ""
 
 
+def count_text(number: float) -> str:
+    """A large number for people: `640`, `1.2 million`."""
+    for size, name in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g}{name}"
+    return f"{number:.0f}"
+
+
 def seconds_text(seconds: float) -> str:
     """A time with three digits: `1.23 s`, `45.6 ms`, `7.0 us`."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
@@ -105,4 +113,4 @@ def awaits_text(section: Section) -> str:
 
 
 # Kernels that are worth a word on a card.
-WORTH_TELLING = frozenset({"sparse", "made dense"})
+WORTH_TELLING = frozenset({"sparse", "made dense", "disk"})

@@ -14,13 +14,13 @@ import numpy as np
 from gramian.backends.local import INDIFFERENT, LocalBackend
 from gramian.backends.local.fused.kernel import PipelineKernel, StoredKernel
 from gramian.backends.local.fused.stored import is_over_stored
-from gramian.cost.memory import is_view
+from gramian.cost.memory import is_view, value_bytes
 from gramian.ir.fused import PRODUCT, Pipeline
 from gramian.ir.node import CALL, Node, walk
 from gramian.ir.stored import is_sparse_type
 from gramian.ir.types import Type
 
-VIEW, FUNCTION, DENSE, SPARSE, MADE_DENSE = "view", "function", "dense", "sparse", "made dense"
+VIEW, FUNCTION, DENSE, SPARSE, MADE_DENSE, DISK = "view", "function", "dense", "sparse", "made dense", "disk"
 LOOPS, STORED, PANELS, ALONE, BLAS, NUMPY = "loops", "stored", "panels", "one by one", "BLAS", "NumPy"
 
 MEANINGS = {
@@ -29,6 +29,7 @@ MEANINGS = {
     DENSE: "the operator's own NumPy kernel; a sparse matrix would get its sparse one",
     SPARSE: "a kernel for sparse matrices, which touches only the cells that are not zero",
     MADE_DENSE: "no sparse kernel: the sparse matrix is made dense first",
+    DISK: "a matrix that memory has no room for is on disk, and goes through memory some rows at a time",
     LOOPS: "one loop over the rows for several operators, compiled to machine code",
     STORED: "one loop over the stored cells of a sparse matrix for several operators, compiled to machine code",
     ALONE: "each operator by its own kernel",
@@ -50,6 +51,14 @@ def kernel_name(node: Node) -> str:
     if not any(map(is_sparse_type, matrices)):
         return SPARSE if not matrices and is_sparse_type(node.type) else DENSE
     return SPARSE if has_sparse_kernel(node) else MADE_DENSE
+
+
+def kernel_with_budget(node: Node, limit: int, cell: int) -> str:
+    """The same, where the process may take so many bytes: larger matrices go to disk."""
+    name = kernel_name(node)
+    room = limit - limit // 8  # see Budget.free
+    sizes = [value_bytes(n.type, cell) or 0 for n in (node, *node.args) if n.type.is_matrix]
+    return DISK if name in (DENSE, MADE_DENSE) and max(sizes, default=0) > room else name
 
 
 def has_sparse_kernel(node: Node) -> bool:

@@ -27,7 +27,7 @@ def by_place(text: str) -> dict[tuple[str, str], int]:
 
 def test_the_same_operator_in_several_places_of_one_line() -> None:
     found = by_place(
-        "X = rand(rows=5, cols=4)\nY = rand(rows=3, cols=4)\nif (max(X) + max(Y) * 2 > 0) {\n  Z = abs(X)\n}\n"
+        "X = rand(rows=5, cols=4)\nY = rand(rows=3, cols=4)\nif (sum(X) + sum(Y) * 2 < 0) {\n  print(sum(X))\n}\n"
     )
     assert found["max", "max(X)"] == 1
     assert found["max", "max(Y)"] == 1
