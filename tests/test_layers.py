@@ -17,7 +17,7 @@ import gramian
 
 ROOT = Path(gramian.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "source", "settings"),
+    ("errors", "source", "settings", "budget"),
     ("ir",),
     ("io",),
     ("ops",),

@@ -57,11 +57,14 @@ class Server:
         try:
             self._process.stdin.write(self._request + "\n")
             self._process.stdin.flush()
+            line = self._process.stdout.readline()
         except BrokenPipeError:
-            raise SideError("the process ended; what it said stands above") from None
-        line = self._process.stdout.readline()
+            line = ""
         if not line:
-            raise SideError("the process ended; what it said stands above")
+            status = self._process.wait()
+            raise SideError(
+                f"its process ended with status {status}, by a signal if that is negative (-9: memory ran out?)"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise SideError(answer["error"])

@@ -50,7 +50,7 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
     try:
         for name in (GRAMIAN, *peers):
             sides[name] = side(name, workload, quick, folder)
-        first = {name: _warm(name, each) for name, each in sides.items()}
+        first = {name: _warm_up(name, each) for name, each in sides.items()}
         ours = sides[GRAMIAN].out
         differences = {
             peer: difference(workload, peer, ours, sides[peer].out) for peer in peers if peer not in workload.limits
@@ -61,14 +61,20 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
             each.close()
 
 
-def _warm(name: str, each: Side) -> float:
+def _warm_up(name: str, each: Side) -> float:
     """The seconds of the first turn; turns in which a side still warms up do not count."""
     each.out.unlink(missing_ok=True)
+    first = _turn(name, each)
+    for _ in range(each.warm_up - 1):
+        _turn(name, each)
+    return first
+
+
+def _turn(name: str, each: Side) -> float:
     try:
-        seconds = [each.turn() for _ in range(each.warm_up)]
+        return each.turn()
     except SideError as problem:
         raise SideError(f"{name}: {problem}") from None
-    return seconds[0]
 
 
 def _take_turns(sides: dict[str, Side], repeat: int) -> dict[str, list[float]]:
@@ -78,7 +84,7 @@ def _take_turns(sides: dict[str, Side], repeat: int) -> dict[str, list[float]]:
         if turn >= FEWEST and perf_counter() - start > PATIENCE:
             break
         for name, each in sides.items():
-            seconds[name].append(each.turn())
+            seconds[name].append(_turn(name, each))
     return seconds
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 SEVERAL = ("nvargs", "args")
 OPTIONAL = {"stats": "10", "explain": ""}
-SINGLE = ("exec", "seed", "precision", "after", "file", "script")
+SINGLE = ("exec", "seed", "precision", "memory", "scratch", "after", "html", "file", "script")
 SHORT = ("-s", "-f", "-h")
 FLAGS = ("help", "version")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -55,11 +55,28 @@ PositionalOption = Annotated[
     list[str] | None,
     typer.Option("--args", metavar="V ...", help="Script parameters by position: `-args 3 x.csv` gives $1, $2."),
 ]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
+]
 PrecisionOption = Annotated[
     str,
     typer.Option(
         "--precision", metavar="P", help="Of matrices: `double`, or `single` for half the memory and 7 digits."
     ),
+]
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What the process may take, such as `4G`, `500M` or `70%` of the machine (the default): what does not fit "
+        "goes to disk.",
+    ),
+]
+ScratchOption = Annotated[
+    str | None,
+    typer.Option("--scratch", metavar="FOLDER", help="Where that disk space is; by default in $TMPDIR or /var/tmp."),
 ]
 
 
@@ -74,6 +91,8 @@ PrecisionOption = Annotated[
 `gramian run train.dml -stats 5`   the five heaviest operators afterwards
 
 `gramian run train.dml -explain`   the plan first
+
+`gramian run train.dml -memory 4G`   data that is larger goes through memory piece by piece
 """
 )
 def run(
@@ -94,14 +113,23 @@ def run(
             "--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine."
         ),
     ] = "hybrid",
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Makes random numbers without a seed reproducible.")
-    ] = None,
+    seed: SeedOption = None,
     precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
 ) -> None:
     """Run a script."""
     _check_mode(exec_)
-    settings = _settings(nvargs, args, precision, seed=seed, statistics=stats, progress=sys.stderr.isatty())
+    settings = _settings(
+        nvargs,
+        args,
+        precision,
+        seed=seed,
+        statistics=stats,
+        progress=sys.stderr.isatty(),
+        memory=memory,
+        scratch=scratch,
+    )
     source = _source(file or path, text)
 
     def work() -> None:
@@ -109,7 +137,9 @@ def run(
 
         script = Script.compile(source(), settings)
         if explain is not None:
-            _explain(source(), settings, explain)
+            from gramian.explain.command import print_plan
+
+            print_plan(source(), settings, explain, sys.stderr)
         try:
             script.run()
         finally:
@@ -164,6 +194,10 @@ def check(
 `gramian explain train.dml -nvargs data=x.csv`
 
 `gramian explain train.dml --after lower`   before any optimisation
+
+`gramian explain train.dml --html plan.html`   as a page for the browser
+
+`gramian explain train.dml --stats`   run it, and show where the time goes
 """
 )
 def explain(
@@ -172,13 +206,41 @@ def explain(
         str | None,
         typer.Option("--after", metavar="PASS", help="Show the plan after this pass instead of the last one."),
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="PAGE", help="Write a page with the plan as a graph, in one file."),
+    ] = None,
+    stats: Annotated[
+        int | None,
+        typer.Option(
+            "--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."
+        ),
+    ] = None,
+    seed: SeedOption = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
     precision: PrecisionOption = "double",
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
 ) -> None:
-    """Show how a script will run: its blocks and operators with sizes and estimated memory."""
-    settings = _settings(nvargs, args, precision)
-    _guarded(lambda: _explain(_source(file, None)(), settings, after or "", sys.stdout))
+    """Show how a script will run: its blocks and operators with sizes, estimated memory and kernels."""
+    settings = _settings(
+        nvargs,
+        args,
+        precision,
+        memory=memory,
+        scratch=scratch,
+        seed=seed,
+        statistics=stats,
+        progress=sys.stderr.isatty(),
+    )
+
+    def work() -> None:
+        from gramian.explain.command import explain as command
+
+        command(_source(file, None)(), settings, after or "", html)
+
+    _guarded(work)
 
 
 @app.command(
@@ -237,7 +299,10 @@ def _settings(
     seed: int | None = None,
     statistics: int | None = None,
     progress: bool = False,
+    memory: str | None = None,
+    scratch: str | None = None,
 ) -> Settings:
+    from gramian.budget import memory_size
     from gramian.errors import UsageError
     from gramian.settings import Settings
 
@@ -247,7 +312,8 @@ def _settings(
         fail(f"-stats takes a number of operators of at least 1, found {statistics}")
     given = parameters(nvargs or (), args or ())
     try:
-        return Settings(given, seed, statistics, None, progress, precision.lower())
+        size = None if memory is None else memory_size(memory)
+        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch)
     except UsageError as error:
         fail(str(error))
 
@@ -267,12 +333,6 @@ def parameters(named: Sequence[str], positional: Sequence[str]) -> dict[str, Sca
             fail(f"script parameter '{name}' is given twice")
         found[name] = parameter_value(text)
     return found
-
-
-def _explain(source: Source, settings: Settings, stage: str, stream: TextIO | None = None) -> None:
-    from gramian.report import print_plan
-
-    print_plan(source, settings, stage, stream or sys.stderr)
 
 
 def render(error: Exception) -> str:

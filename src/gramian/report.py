@@ -1,33 +1,48 @@
-"""What the command line shows about builtins, plans and statistics."""
+"""What the command line shows about builtins and statistics."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from gramian.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from gramian.ir.op import Op
-    from gramian.runtime.statistics import Statistics
-    from gramian.settings import Settings
-    from gramian.source import Source
+    from gramian.runtime.statistics import Statistics, Total
+
+WIDE = 120  # columns of a file or pipe
+HEADS = ("operator", "seconds", "calls", "share", "mostly at")
+LEAST_NAME = 20  # columns
 
 
-def print_statistics(statistics: Statistics, number: int) -> None:
-    """The heaviest operators, as a table on standard error."""
+def print_statistics(statistics: Statistics, number: int, stream: TextIO | None = None) -> None:
+    """The heaviest operators and what else was counted, by default on standard error."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(file=stream or sys.stderr, highlight=False)
+    console.width = console.width if console.is_terminal else WIDE
     console.print(f"Heaviest operators, of {statistics.total:.3f} s in all:")
-    table = Table(box=None)
-    table.add_column("operator")
-    table.add_column("seconds", justify="right")
-    table.add_column("calls", justify="right")
-    for name, seconds, calls in statistics.heaviest(number):
-        table.add_row(name, f"{seconds:.6f}", str(calls))
+    rows = [_row(found, statistics.total) for found in statistics.heaviest(number)]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)][1:]
+    table = Table(box=None, pad_edge=False)
+    table.add_column(HEADS[0], no_wrap=True, max_width=max(console.width - sum(widths) - 2 * len(widths), LEAST_NAME))
+    for name, width in zip(HEADS[1:], widths, strict=True):
+        table.add_column(name, no_wrap=True, min_width=width, justify="left" if name == HEADS[-1] else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table)
+    for counter, count in statistics.counters.items():
+        console.print(f"{escape(counter)}: {count}")
+
+
+def _row(found: Total, total: float) -> tuple[str, ...]:
+    share = f"{found.seconds / total:.1%}" if total else ""
+    place = "" if found.span is None else f"{Path(found.span.source.name).name}:{found.span.line}"
+    return found.name, f"{found.seconds:.6f}", str(found.calls), share, place
 
 
 def print_builtins(name: str | None) -> None:
@@ -69,18 +84,3 @@ def describe(op: Op) -> str:
     for param, gradient in op.gradient.items():
         lines.append(f"  gradient by {param}: {gradient}")
     return "\n".join(lines)
-
-
-def print_plan(source: Source, settings: Settings, stage: str, stream: TextIO = sys.stdout) -> None:
-    """The plan of a script after a pass, the last one by default.
-
-    Raises:
-        UsageError: there is no such pass.
-    """
-    from gramian.explain import explain_source
-    from gramian.passes.pipeline import pass_names
-
-    if stage and stage not in pass_names():
-        hint = did_you_mean(stage, pass_names()) or f"passes are {', '.join(pass_names())}"
-        raise UsageError(f"there is no pass '{stage}'; {hint}")
-    explain_source(source, settings, stage or None, stream)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gramian.budget import checked_size
 from gramian.errors import UsageError, did_you_mean
 
 Scalar = int | float | bool | str
@@ -25,9 +27,10 @@ class Settings:
     `parameters` are the script's `$name` values. `seed` makes random numbers without a seed of their own reproducible.
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
     compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
+    `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
 
     Raises:
-        UsageError: there is no such precision.
+        UsageError: there is no such precision or folder, or too little memory.
     """
 
     parameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
@@ -36,11 +39,18 @@ class Settings:
     until: str | None = None
     progress: bool = False
     precision: str = "double"
+    memory: int | None = None
+    scratch: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             near = did_you_mean(self.precision, PRECISIONS)
             raise UsageError(f"precision is double or single, found '{self.precision}'" + (f"; {near}" if near else ""))
+
+        if self.memory is not None:
+            checked_size(self.memory)
+        if self.scratch is not None and not (os.path.isdir(self.scratch) and os.access(self.scratch, os.W_OK)):
+            raise UsageError(f"'{self.scratch}' is not a folder that can be written")
 
     @property
     def cell_bytes(self) -> int:

@@ -141,9 +141,11 @@ def test_three_operands() -> None:
     noise = np.random.default_rng(3)
     x, y, z = (noise.choice(NASTY, (70, 4)) for _ in range(3))
     p, q, r = (parameter(at, matrix(70, 4)) for at in range(3))
-    assert of_arity(3) == ["ifelse"]
+    assert of_arity(3) == ["ifelse", "replace"]
+    numbers = (literal(0), literal(np.nan), literal(np.inf), literal(-0.3))
     roots = [
         node("ifelse", p, q, r),
+        *(node("replace", p, a, b) for a in numbers for b in (literal(7), literal(-0.0))),
         *(node(name, *args) for name in ("min", "max") for args in ((p, q, r), (q, literal(2), p))),
     ]
     check(roots, [x, y, z], 70)
@@ -151,7 +153,9 @@ def test_three_operands() -> None:
 
 def test_every_template_is_an_operator() -> None:
     for name in TEMPLATES:
-        args = [parameter(at, matrix(64, 2)) for at in range(arity(name))]
+        args: list[Node] = [parameter(at, matrix(64, 2)) for at in range(arity(name))]
+        if name == "replace":
+            args[1:] = [literal(3), literal(4)]
         assert role_of(node(name, *args)) is Role.CELLS, name
     for name in ROWS:
         assert role_of(node(name, parameter(0, matrix(64, 2)))) is Role.ROWS, name

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from gramian.ir.sparse import is_sparse
 from gramian.ir.values import ListValue
+from gramian.runtime.release import Releases
 
 
 def matrices(value: Any) -> list[Any]:
@@ -32,8 +34,9 @@ def precisions() -> Iterator[dict[str, set[np.dtype[Any]]]]:
                 found.setdefault(name.removeprefix("v_"), set()).update(m.dtype for m in matrices(value))
 
     before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        yield found
-    finally:
-        sys.setprofile(before)
+    with patch.object(Releases, "may_release", lambda *_: False):  # variables keep their values to the end
+        sys.setprofile(note)
+        try:
+            yield found
+        finally:
+            sys.setprofile(before)

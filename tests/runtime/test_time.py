@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gramian.api.script import Script
 from gramian.ir.op import REGISTRY
+from gramian.ops.index import writable
 from gramian.ops.text import out
 from gramian.runtime.run import Execution
 from gramian.settings import Settings
@@ -25,6 +26,7 @@ def test_time_is_a_barrier() -> None:
 
     class Watched:
         name = "watched"
+        writable = staticmethod(writable)
 
         def kernel(self, op: object) -> object:
             name = getattr(op, "name", "")

@@ -8,6 +8,7 @@ import numpy as np
 
 import gramian.ops
 from gramian.backends.local import LocalBackend
+from gramian.budget import Budget
 from gramian.errors import UsageError, did_you_mean
 from gramian.ir.program import Program
 from gramian.lang.dml import parse
@@ -58,7 +59,9 @@ class Script:
         Raises:
             ScriptError: something went wrong, with its place.
         """
-        Execution(self.program, LocalBackend(self.settings.precision), self.settings, self.statistics).run()
+        settings = self.settings
+        backend = LocalBackend(settings.precision, Budget(settings.memory, settings.scratch))
+        Execution(self.program, backend, settings, self.statistics).run()
 
 
 def read_text(path: str) -> str:

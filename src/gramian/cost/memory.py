@@ -1,7 +1,7 @@
 """How much memory values take, and blocks at their peak, as far as the sizes are known.
 
-Every matrix counts as dense. The estimate knows when a value is needed for the last time, but not what the backend does
-beyond that: kernels may need working space, and sparse matrices take less.
+Sparse matrices count with the cells that they are estimated to store. The estimate knows when a value is needed for the last
+time, but not what the backend does beyond that: kernels may need working space.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gramian.ir.node import Node, walk
+from gramian.ir.node import OUTPUT, Node, walk
 from gramian.ir.op import Trait
 from gramian.ir.program import Assign, Block
+from gramian.ir.stored import is_sparse_type
 from gramian.ir.types import Kind, Type
 
 CELL = 8  # a double
+INDEX = 4  # the column of a stored cell
 MATRIX_OVERHEAD = 128  # the array object around the cells
 SCALAR = 8
 NEGLIGIBLE = 1000
@@ -27,7 +29,7 @@ def value_bytes(type: Type, cell: int = CELL) -> int | None:
     """The bytes that a value of the type takes, `cell` each cell; None if not known, as for text, frames and lists."""
     match type.kind:
         case Kind.MATRIX:
-            return None if type.cells is None else type.cells * cell + MATRIX_OVERHEAD
+            return None if type.cells is None else _cells_bytes(type, type.cells, cell) + MATRIX_OVERHEAD
         case Kind.SCALAR:
             return len(type.value) if isinstance(type.value, str) else SCALAR
         case Kind.TUPLE:
@@ -37,6 +39,12 @@ def value_bytes(type: Type, cell: int = CELL) -> int | None:
     return None
 
 
+def _cells_bytes(type: Type, cells: int, cell: int) -> int:
+    if not is_sparse_type(type):
+        return cells * cell
+    return int(cells * (type.sparsity or 0.0)) * (cell + INDEX) + (type.rows or 0) * INDEX
+
+
 def total(sizes: Iterable[int | None]) -> int | None:
     """The sum, which is unknown if one of the sizes is."""
     found = list(sizes)
@@ -44,8 +52,8 @@ def total(sizes: Iterable[int | None]) -> int | None:
 
 
 def memory_of(node: Node) -> Node:
-    """The node whose memory holds the value: views see that of their first argument."""
-    while is_view(node):
+    """The node whose memory holds the value: views see that of their first argument, results belong to what has them."""
+    while is_view(node) or node.op is OUTPUT:
         node = node.args[0]
     return node
 

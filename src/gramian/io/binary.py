@@ -5,6 +5,7 @@ All keep every bit and read quickly.
 
 from __future__ import annotations
 
+import os
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from gramian.errors import OperationError
 from gramian.io.csv_frame import check_flat, typed
 from gramian.io.files import failing_as, first_bytes, only_file
+from gramian.ir.disk import DiskMatrix, DiskTranspose, File, Room, is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.sparse import is_sparse, settle
 
@@ -33,10 +35,38 @@ def sizes(path: str, data_type: str) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def read_matrix(plan: ReadPlan) -> Any:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
+    """A matrix; where memory has no room for it, it stays in its file."""
     if first_bytes(plan.path, 16).startswith(ZIP):
+        room.require(_unpacked(plan.path), f"reading '{plan.path}'")
         return _load_sparse(plan.path)
-    return np.ascontiguousarray(_load(plan.path, mapped=False), dtype=np.float64)
+    there = _load(plan.path, mapped=True)
+    found = room.place(*there.shape)
+    if not isinstance(found, np.ndarray):
+        return _in_place(plan.path, there).as_type(found.dtype)
+    return np.ascontiguousarray(_load(plan.path, mapped=False), dtype=found.dtype)
+
+
+def _in_place(path: str, there: Any) -> Any:
+    """The cells of a .npy file, which has them by rows or by columns."""
+    with failing_as("read", path):
+        name = only_file(path, "binary")
+        file = File(open(name, "rb", buffering=0), os.path.dirname(name) or ".")  # noqa: SIM115
+    rows, cols = there.shape
+    if there.flags.c_contiguous:
+        return DiskMatrix(file, (rows, cols), np.float64, there.dtype, there.offset)
+    return DiskMatrix(file, (cols, rows), np.float64, there.dtype, there.offset).T
+
+
+def _unpacked(path: str) -> int:
+    """The bytes of the arrays in a .npz file."""
+    import zipfile
+
+    try:
+        with failing_as("read", path), zipfile.ZipFile(only_file(path, "binary")) as file:
+            return sum(entry.file_size for entry in file.infolist())
+    except zipfile.BadZipFile as problem:
+        raise _no_sparse_matrix(path, problem) from None
 
 
 def read_frame(plan: ReadPlan) -> Frame:
@@ -60,9 +90,24 @@ def write_matrix(file: IO[bytes], matrix: Any) -> None:
 
         save_npz(file, matrix, compressed=False)
         return
+    if is_on_disk(matrix):
+        _write_from_disk(file, matrix)
+        return
     ordered = matrix if matrix.flags.f_contiguous else np.ascontiguousarray(matrix)
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(ordered))
     file.write((ordered.T if ordered.flags.f_contiguous else ordered).data.cast("B"))
+
+
+def _write_from_disk(file: IO[bytes], matrix: DiskMatrix | DiskTranspose) -> None:
+    by_columns = isinstance(matrix, DiskTranspose)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(matrix.dtype),
+        "fortran_order": by_columns,
+        "shape": tuple(map(int, matrix.shape)),
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    for _, panel in (matrix.T if isinstance(matrix, DiskTranspose) else matrix).panels():
+        file.write(panel.data.cast("B"))
 
 
 def write_frame(file: IO[bytes], frame: Frame) -> None:

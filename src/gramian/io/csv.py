@@ -18,6 +18,7 @@ from gramian.io import numbers
 from gramian.io.chunks import Chunk, in_order, places
 from gramian.io.files import total_bytes
 from gramian.io.rows import dense_blocks
+from gramian.ir.disk import Room, put
 from gramian.ir.sparse import LARGEST_ZERO, settle, worth
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _WIDE = 1000  # columns; from here on Arrow spends more on columns than on cells
 _BLOCK_BYTES = 1 << 20  # what Arrow parses at a time: its buffers stay in the cache
 
 
-def read_matrix(plan: ReadPlan) -> Any:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix from a file or a folder of part files; a very large one of few cells other than zero becomes sparse.
 
     Raises:
@@ -42,7 +43,7 @@ def read_matrix(plan: ReadPlan) -> Any:
         raise OperationError(f"'{plan.path}' has no rows" if plan.header else f"'{plan.path}' is empty")
     text = first.read().text
     cols = plan.cols or text.partition(b"\n")[0].count(plan.sep.encode()) + 1
-    cells = Cells(cols, text.count(b"\n") * total_bytes(plan.path) // len(text))
+    cells = Cells(cols, text.count(b"\n") * total_bytes(plan.path) // len(text), room)
     del text
     for block in in_order(lambda place: _parse(place.read(), cols, plan), chain([first], rest)):
         cells.append(block)
@@ -75,39 +76,54 @@ def _matrix_lines(matrix: Any, sep: str, zero: str) -> Iterator[memoryview]:
 
 
 class Cells:
-    """The cells read so far, row by row, in one array that grows, or in sparse blocks if that would be very large."""
+    """The rows read so far, in one matrix that grows, or in sparse blocks if that would be very large."""
 
-    def __init__(self, cols: int, rows: int) -> None:
+    def __init__(self, cols: int, rows: int, room: Room) -> None:
         self.cols = cols
-        self._expected = (int(rows * 1.01) + 1) * cols
-        self._array: Matrix | None = None
+        self.room = room
+        self._expected = int(rows * 1.01) + 1
+        self._matrix: Any = None
         self._blocks: list[Any] = []
         self._used = 0
 
     def append(self, cells: Matrix) -> None:
         """Cells of whole rows."""
-        if self._used == 0 and self._expected >= LARGEST_ZERO and worth(cells.size, int(np.count_nonzero(cells))):
+        is_first = self._matrix is None and not self._blocks
+        cells = cells.reshape(-1, self.cols)
+        if is_first and self._expected * self.cols >= LARGEST_ZERO and worth(cells.size, int(np.count_nonzero(cells))):
             self._expected = 0
-        elif self._array is None and not self._blocks:
-            self._array = np.empty(max(self._expected, cells.size))
-        end = self._used + cells.size
-        if self._array is None:
+        elif is_first:
+            self._matrix = self.room.place(max(self._expected, len(cells)), self.cols)
+        if self._matrix is None:
             from scipy.sparse import csr_array
 
-            self._blocks.append(csr_array(cells.reshape(-1, self.cols)))
+            self._blocks.append(csr_array(cells))
+            return
+        self._make_room(self._used + len(cells))
+        put(self._matrix, self._used, cells)
+        self._used += len(cells)
+
+    def _make_room(self, rows: int) -> None:
+        """A matrix in memory grows, or goes to disk if there is no room for more of it."""
+        if not isinstance(self._matrix, np.ndarray) or rows <= len(self._matrix):
+            return
+        grown = self.room.place(rows + rows // 8, self.cols)
+        if isinstance(grown, np.ndarray):
+            del grown  # which has taken nothing yet
+            self._matrix.resize((rows + rows // 8, self.cols), refcheck=False)
         else:
-            if end > self._array.size:
-                self._array.resize(end + end // 8, refcheck=False)
-            self._array[self._used : end] = cells
-        self._used = end
+            put(grown, 0, self._matrix[: self._used])
+            self._matrix = grown
 
     def matrix(self) -> Any:
-        if self._array is None:
+        if self._matrix is None:
             from scipy.sparse import vstack
 
             return settle(vstack(self._blocks, format="csr"))
-        self._array.resize(self._used, refcheck=False)
-        return self._array.reshape(-1, self.cols)
+        if not isinstance(self._matrix, np.ndarray):
+            return self._matrix.rows(0, self._used)
+        self._matrix.resize((self._used, self.cols), refcheck=False)
+        return self._matrix
 
 
 def _parse(chunk: Chunk, cols: int, plan: ReadPlan) -> Matrix:

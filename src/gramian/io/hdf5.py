@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gramian.errors import OperationError, did_you_mean
 from gramian.io.files import failing_as, only_file
 from gramian.io.rows import dense_blocks
+from gramian.ir.disk import BATCH, Room, put
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
@@ -27,17 +27,21 @@ def sizes(path: str, dataset: str | None) -> tuple[int, int]:
         return int(data.shape[0]), int(data.shape[1]) if data.ndim == 2 else 1
 
 
-def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix; a data set of one dimension is a column.
 
     Raises:
         OperationError: the data set is not there, or is not one of numbers.
     """
     with _data_set(plan.path, plan.dataset) as data:
-        matrix = np.empty(data.shape)
-        if data.size:
-            data.read_direct(matrix)
-    return matrix.reshape(-1, 1) if matrix.ndim == 1 else matrix
+        rows, cols = data.shape if data.ndim == 2 else (len(data), 1)
+        matrix = room.place(rows, cols)
+        step = max(1, BATCH // max(1, cols))
+        for first in range(0, rows if cols else 0, step):
+            block = np.empty((min(rows, first + step) - first, *data.shape[1:]))
+            data.read_direct(block, np.s_[first : first + len(block)])
+            put(matrix, first, block.reshape(-1, cols))
+    return matrix
 
 
 def write_matrix(path: str, matrix: Any, dataset: str | None) -> None:

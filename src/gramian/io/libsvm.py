@@ -15,7 +15,9 @@ import numpy.typing as npt
 from gramian.errors import OperationError
 from gramian.io import numbers
 from gramian.io.chunks import Chunk, in_order, places
+from gramian.io.files import total_bytes
 from gramian.io.rows import stored_blocks
+from gramian.ir.disk import Room
 from gramian.ir.sparse import settle
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9
 _COMMENT = r"\s*#.*$"
 
 
-def read_matrix(plan: ReadPlan) -> Any:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix with the features and, behind them, the label; sparse if that suits it.
 
     Raises:
@@ -33,6 +35,7 @@ def read_matrix(plan: ReadPlan) -> Any:
     """
     from scipy.sparse import csr_array, vstack
 
+    room.require(total_bytes(plan.path), f"reading '{plan.path}'")
     blocks = list(in_order(lambda place: _parse(place.read(), plan), places(plan.path)))
     if not blocks:
         raise OperationError(f"'{plan.path}' is empty")

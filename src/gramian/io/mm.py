@@ -13,8 +13,9 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.io import text
-from gramian.io.files import failing_as, only_file
+from gramian.io.files import failing_as, only_file, total_bytes
 from gramian.io.rows import nonzeros
+from gramian.ir.disk import Room
 from gramian.ir.sparse import settle
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def sizes(path: str) -> tuple[int, int, int]:
     return int(rows), int(cols), int(entries)
 
 
-def read_matrix(plan: ReadPlan) -> Any:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     import scipy.io
 
+    room.require(total_bytes(plan.path), f"reading '{plan.path}'")
     found = _from_file(plan.path, lambda name: scipy.io.mmread(name, spmatrix=False))
     with failing_as("read", plan.path):
         if isinstance(found, np.ndarray):

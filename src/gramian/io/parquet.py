@@ -12,13 +12,15 @@ import numpy.typing as npt
 from gramian.errors import OperationError
 from gramian.io.csv_frame import check_flat, typed
 from gramian.io.files import failing_as, part_files
-from gramian.io.rows import dense_blocks
+from gramian.io.rows import BATCH_CELLS, dense_blocks
+from gramian.ir.disk import Room, put
 from gramian.ir.frame import Frame, default_names
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
 
 MAGIC = b"PAR1"
+_FEWEST = 1024  # rows that are read at a time
 
 
 def sizes(path: str) -> tuple[int, int]:
@@ -27,7 +29,7 @@ def sizes(path: str) -> tuple[int, int]:
         return sum(file.metadata.num_rows for file in files), len(files[0].schema_arrow)
 
 
-def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix; missing cells are NaN.
 
     Raises:
@@ -36,13 +38,15 @@ def read_matrix(plan: ReadPlan) -> npt.NDArray[np.float64]:
     with _opened(plan.path) as files:
         for field in files[0].schema_arrow:
             _check_number(field, plan.path)
-        matrix = np.empty((sum(file.metadata.num_rows for file in files), len(files[0].schema_arrow)))
+        cols = len(files[0].schema_arrow)
+        matrix = room.place(sum(file.metadata.num_rows for file in files), cols)
         start = 0
         for file in files:
-            for batch in file.iter_batches():
-                block = matrix[start : start + batch.num_rows]
+            for batch in file.iter_batches(max(_FEWEST, BATCH_CELLS // cols)):
+                block = np.empty((batch.num_rows, cols))
                 for j, column in enumerate(batch.columns):
                     block[:, j] = _doubles(column)
+                put(matrix, start, block)
                 start += batch.num_rows
     return matrix
 

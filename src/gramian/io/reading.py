@@ -12,41 +12,45 @@ from gramian.io import binary, csv, csv_frame, hdf5, jsonl, libsvm, mm, parquet,
 from gramian.io.files import failing_as, part_files
 from gramian.io.plan import ReadPlan, resolve
 from gramian.io.rows import nonzeros
+from gramian.ir.disk import Room
 from gramian.ir.scalar import INT_MAX, INT_MIN, as_double
 from gramian.ir.types import ScalarValue
 from gramian.ir.values import ListValue
 
 _ENTRY = re.compile(r"(\d+)_(.+)", re.DOTALL)
-_READERS: Mapping[tuple[str, str], Callable[[ReadPlan], Any]] = {
-    ("matrix", "csv"): csv.read_matrix,
-    ("matrix", "text"): text.read_matrix,
-    ("matrix", "mm"): mm.read_matrix,
-    ("matrix", "binary"): binary.read_matrix,
-    ("matrix", "npy"): binary.read_matrix,
-    ("matrix", "libsvm"): libsvm.read_matrix,
-    ("matrix", "parquet"): parquet.read_matrix,
-    ("matrix", "hdf5"): hdf5.read_matrix,
-    ("frame", "csv"): csv_frame.read_frame,
-    ("frame", "text"): text.read_frame,
-    ("frame", "binary"): binary.read_frame,
-    ("frame", "parquet"): parquet.read_frame,
-    ("frame", "jsonl"): jsonl.read_frame,
+_MATRICES: Mapping[str, Callable[[ReadPlan, Room], Any]] = {
+    "csv": csv.read_matrix,
+    "text": text.read_matrix,
+    "mm": mm.read_matrix,
+    "binary": binary.read_matrix,
+    "npy": binary.read_matrix,
+    "libsvm": libsvm.read_matrix,
+    "parquet": parquet.read_matrix,
+    "hdf5": hdf5.read_matrix,
 }
+_FRAMES: Mapping[str, Callable[[ReadPlan], Any]] = {
+    "csv": csv_frame.read_frame,
+    "text": text.read_frame,
+    "binary": binary.read_frame,
+    "parquet": parquet.read_frame,
+    "jsonl": jsonl.read_frame,
+}
+ANYWHERE = Room()
 
 
-def read_value(path: str, options: Mapping[str, Any]) -> Any:
-    """The value of a file or URL, by the options of a read statement.
+def read_value(path: str, options: Mapping[str, Any], room: Room = ANYWHERE) -> Any:
+    """The value of a file or URL, by the options of a read statement. Matrices go where there is room for them.
 
     Raises:
         OperationError: the file is missing, or is not what the options and its metadata say.
     """
     if remote.is_url(path):
         with remote.fetched(path) as copy:
-            return read_value(copy, options)
-    return read(resolve(remote.local(path), options))
+            return read_value(copy, options, room)
+    return read(resolve(remote.local(path), options), room)
 
 
-def read(plan: ReadPlan) -> Any:
+def read(plan: ReadPlan, room: Room = ANYWHERE) -> Any:
     """A matrix, frame, scalar or list.
 
     Raises:
@@ -56,8 +60,11 @@ def read(plan: ReadPlan) -> Any:
         if plan.data_type == "scalar":
             return _read_scalar(plan)
         if plan.data_type == "list":
-            return _read_list(plan)
-        value = _READERS[plan.data_type, plan.format](plan)
+            return _read_list(plan, room)
+        if plan.data_type == "matrix":
+            value = _MATRICES[plan.format](plan, room)
+        else:
+            value = _FRAMES[plan.format](plan)
         _check_size(plan, value)
         return value
 
@@ -108,7 +115,7 @@ def _scalar_of(text: str, value_type: str) -> ScalarValue | None:
         return None
 
 
-def _read_list(plan: ReadPlan) -> ListValue:
+def _read_list(plan: ReadPlan, room: Room) -> ListValue:
     """A list from its folder: entries are called by position and name, such as `0_weights` or `1_null`."""
     if not os.path.isdir(plan.path):
         raise OperationError(f"'{plan.path}' is not a folder, as a list is written")
@@ -131,5 +138,5 @@ def _read_list(plan: ReadPlan) -> ListValue:
         raise OperationError(f"the list '{plan.path}' has {len(entries)} entries, but {count} are expected")
     files = [entries[position] for position in range(count)]
     names = [file.partition("_")[2] for file in files]
-    items = [read_value(os.path.join(plan.path, file), {}) for file in files]
+    items = [read_value(os.path.join(plan.path, file), {}, room) for file in files]
     return ListValue(items, [None if name == "null" else name for name in names])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of
 from gramian.ir.sparse import by_rows, is_sparse
 
 Matrix = npt.NDArray[np.float64]
@@ -20,8 +21,7 @@ def dense_blocks(matrix: Any) -> Iterator[Matrix]:
     matrix = by_rows(matrix) if is_sparse(matrix) else matrix
     step = max(1, BATCH_CELLS // max(1, matrix.shape[1]))
     for start in range(0, matrix.shape[0], step):
-        block = matrix[start : start + step]
-        yield block.toarray() if is_sparse(block) else np.ascontiguousarray(block)
+        yield np.ascontiguousarray(panel_of(matrix, start, min(matrix.shape[0], start + step)))
 
 
 def stored_blocks(matrix: Any) -> Iterator[tuple[int, Any]]:
@@ -50,4 +50,7 @@ def stored_blocks(matrix: Any) -> Iterator[tuple[int, Any]]:
 
 def nonzeros(matrix: Any) -> int:
     """The number of cells that are not zero."""
+    if is_on_disk(matrix):
+        base = matrix.T if isinstance(matrix, DiskTranspose) else matrix
+        return sum(int(np.count_nonzero(panel)) for _, panel in base.panels())
     return int(np.count_nonzero(matrix.data if is_sparse(matrix) else matrix))

@@ -16,6 +16,7 @@ from gramian.io.chunks import Chunk, in_order, places
 from gramian.io.csv_frame import texts, typed
 from gramian.io.files import total_bytes
 from gramian.io.rows import stored_blocks
+from gramian.ir.disk import Room
 from gramian.ir.frame import STRING, Frame
 from gramian.ir.sparse import SMALLEST, compact, settle
 
@@ -29,7 +30,7 @@ _CELL = r"^\s*(?P<i>[0-9]+)\s+(?P<j>[0-9]+)\s+(?P<v>\S+)\s*$"
 _FRAME_CELL = r"(?s)^\s*(?P<i>[0-9]+)[ \t]+(?P<j>[0-9]+)[ \t]?(?P<v>.*)$"
 
 
-def read_matrix(plan: ReadPlan) -> Any:
+def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix of the size in the plan, sparse if that suits it; of a cell that occurs twice the later value counts.
 
     Raises:
@@ -39,10 +40,16 @@ def read_matrix(plan: ReadPlan) -> Any:
     found = in_order(lambda place: _cells_in(plan, place.read()), places(plan.path))
     # A line is longer than a stored cell: a file of at least half the matrix's size has many cells for certain.
     if rows * cols < SMALLEST or rows * cols * 4 <= total_bytes(plan.path):
-        matrix = np.zeros((rows, cols))
+        matrix = room.place(rows, cols)
+        if isinstance(matrix, np.ndarray):
+            matrix.fill(0)
+            for i, j, values in found:
+                matrix[i, j] = values
+            return compact(matrix)
         for i, j, values in found:
-            matrix[i, j] = values
-        return compact(matrix)
+            matrix.scatter(i, j, values)
+        return matrix
+    room.require(total_bytes(plan.path), f"reading '{plan.path}'")
     try:
         return _sparse(rows, cols, list(found))
     except ValueError:  # SciPy's answer to sizes beyond the address space

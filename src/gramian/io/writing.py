@@ -16,6 +16,7 @@ from gramian.io.options import WRITE_OPTIONS, check_applicable, convert
 from gramian.io.replacement import Replacement
 from gramian.io.rows import nonzeros
 from gramian.ir import scalar
+from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.sparse import is_sparse
 from gramian.ir.types import value_type_of
@@ -59,7 +60,7 @@ def data_type_of(value: Any) -> str:
         case ListValue():
             return "list"
         case _:
-            return "matrix" if is_sparse(value) else "scalar"
+            return "matrix" if is_sparse(value) or is_on_disk(value) else "scalar"
 
 
 def check_options(data_type: str, format: str, given: Mapping[str, Any]) -> None:
@@ -113,7 +114,7 @@ def _write(value: Any, target: str, given: Mapping[str, Any]) -> str | None:
         case Frame():
             return _write_frame(value, target, given)
         case _:
-            return (_write_matrix if is_sparse(value) else _write_scalar)(value, target, given)
+            return (_write_matrix if data_type_of(value) == "matrix" else _write_scalar)(value, target, given)
 
 
 def _write_matrix(matrix: Any, target: str, given: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from gramian.ir.certain import FALLIBLE
 from gramian.ir.node import ABSENT, OUTPUT, Node, intern, output, rebuild, transform, var, walk
 from gramian.ir.op import Op, Trait
 from gramian.ir.types import MISSING, Type, results
@@ -45,6 +46,8 @@ EXTREMES = ("min", "max")
 def role_of(node: Node) -> Role | None:
     """What the node would do in a pipeline over the rows of its operands; None if it cannot be in one."""
     name = node.op.name
+    if node.op.family in FALLIBLE:  # their errors have a place of their own in the script
+        return None
     if name in EXTREMES and len(node.args) > 1:
         return Role.CELLS if node.type.is_matrix else None
     if name in COMBINED and node.args[0].type.is_matrix:
@@ -164,13 +167,26 @@ def pipeline_of(node: Node) -> Pipeline:
     return pipeline
 
 
+def opened(pipeline: Pipeline, operands: Sequence[Node]) -> Memo:
+    """What stands for each node of a pipeline if its parameters are these operands."""
+    memo: Memo = {}
+    for root in pipeline.roots:
+        transform(root, lambda n: operands[int(n.name[1:])] if n.is_var else n, memo)
+    return memo
+
+
 def expand(node: Node) -> tuple[Node, ...]:
     """The results of a fused node as ordinary expressions of its operands."""
-    given = dict(enumerate(node.args))
-    memo: Memo = {}
-    return tuple(
-        transform(root, lambda n: given[int(n.name[1:])] if n.is_var else n, memo) for root in pipeline_of(node).roots
-    )
+    pipeline = pipeline_of(node)
+    memo = opened(pipeline, node.args)
+    return tuple(memo[root] for root in pipeline.roots)
+
+
+def fused_node(node: Node | None) -> Node | None:
+    """The fused node that a node is, or is a result of."""
+    if node is not None and node.op is OUTPUT:
+        node = node.args[0]
+    return node if node is not None and node.op is FUSED else None
 
 
 def unfused(node: Node) -> Node:

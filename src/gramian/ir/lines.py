@@ -7,13 +7,14 @@ a value whose variable is about to be overwritten moves to a new one first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from gramian.ir.node import OUTPUT, Node, walk
+from gramian.ir.fused import FUSED, Memo, fused_node, opened, pipeline_of, unfused
+from gramian.ir.node import OUTPUT, Node, transform, var, walk
 from gramian.ir.op import Effect
 from gramian.ir.program import Assign, Block, Do, Statement
-from gramian.ir.syntax import MINUS, Piece, Syntax, subscripts
+from gramian.ir.syntax import ATOM, MINUS, Piece, Syntax, subscripts
 from gramian.ir.types import Kind, Type
 from gramian.source import Span
 
@@ -23,10 +24,11 @@ DEEPEST = 40  # expressions that nest deeper are cut into several lines
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a plan. `types` are those of the variables that it assigns, `node` is what it computes.
+    """One line of a plan. `types` are those of the variables that it assigns, `node` is what it computes, or tests.
 
     `role` is "statement"; "function", "if", "else", "for", "while" and "end" for the lines around regions; "main" and
-    "block" for lines that are not printed, before the main script and before the statements of `block`.
+    "block" for lines that are not printed, before the main script and before the statements of `block`; "pipeline"
+    before the lines of the operators in a pipeline, which end with "end"; their nodes are those without any fusion.
     """
 
     depth: int
@@ -107,6 +109,7 @@ class BlockLines:
         self.holders: dict[Node, list[str]] = {}  # the variables that hold the value of a node
         self.held: dict[str, list[Node]] = {}  # the nodes whose value is in a variable
         self.waiting: list[Node] = []  # effects that the next statement may contain
+        self.operands: dict[Node, list[Piece]] = {}  # of pipelines that the next line computes
         for node in walk(block.roots):
             self.uses.update(node.args)
             if node.is_var:
@@ -132,7 +135,34 @@ class BlockLines:
 
     def line(self, text: str, types: Iterable[Type] = (), node: Node | None = None) -> None:
         inner = None if node is None or node is self.statement.value else self.block.spans.get(node)
-        self.out.add(text, "statement", inner or self.statement.span, types, node)
+        span = inner or self.statement.span
+        fused = fused_node(node)
+        if fused is None or fused not in self.operands:
+            self.out.add(text, "statement", span, types, node)
+            return
+        self.out.add(text, "pipeline", span, types, fused)
+        self.inside(fused, text.partition(" = ")[0].strip("[]").split(", "), span)
+
+    def inside(self, fused: Node, targets: Sequence[str], span: Span) -> None:
+        """Write the operators of a pipeline, with the names that its operands have here."""
+        pipeline = pipeline_of(fused)
+        names = [piece.at(ATOM) for piece in self.operands.pop(fused)]
+        types = [arg.type.without_value() for arg in fused.args]
+        shown = opened(pipeline, [var(name, type) for name, type in zip(names, types, strict=True)])
+        memo: Memo = {}
+        known = opened(pipeline, [transform(arg, unfused, memo) for arg in fused.args])
+        spans = {shown[n]: place for n in pipeline.nodes if (place := self.block.spans.get(known[n])) is not None}
+        # Operands that are overwritten by a result come last, so that nobody has to save them.
+        results = sorted(zip(targets, pipeline.roots, strict=False), key=lambda result: result[0] in names)
+        statements = [Assign(target, shown[root], spans.get(shown[root], span)) for target, root in results]
+        members = {shown[n] for n in pipeline.nodes}
+        lines = self.out.lines
+        start = len(lines)
+        out = Lines(self.out.syntax, members.__contains__, lines, self.out.depth + 1)
+        BlockLines(out, self.names, Block(tuple(statements), spans), None).write()
+        unshown = {node: known[n] for n, node in shown.items()}
+        lines[start:] = [replace(line, node=unshown.get(line.node) if line.node else None) for line in lines[start:]]
+        self.out.add("", "end")
 
     # -- which variable holds what ----------------------------------------------------------------------------------
 
@@ -174,7 +204,12 @@ class BlockLines:
 
     def piece(self, node: Node) -> Piece:
         held = self.holders.get(node)
-        return Piece(held[0]) if held else self.out.syntax.render(node, self.operand)
+        if held:
+            return Piece(held[0])
+        if node.op is not FUSED:
+            return self.out.syntax.render(node, self.operand)
+        operands = self.operands[node] = [self.operand(arg) for arg in node.args]
+        return Piece(f"pipeline({', '.join(piece.text for piece in operands)})")
 
     def is_one_of_several(self, node: Node) -> bool:
         return node.op is OUTPUT and len(node.args[0].type.items) > 1
@@ -183,7 +218,7 @@ class BlockLines:
         """Must the node stand in a variable before something else can use it?"""
         if node.type.kind is Kind.TUPLE or _is_cheap(node):
             return False
-        if node.op.name in UPDATES or self.is_one_of_several(node):
+        if node.op.name in UPDATES or self.is_one_of_several(node) or fused_node(node) is not None:
             return True
         return self.uses[node] > 1 or self.out.split(node)
 

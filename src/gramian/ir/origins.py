@@ -117,6 +117,11 @@ def _name_of(node: Node, item: Item) -> tuple[str, Span | None]:
     return _name_in_text(span) if span is not None and span.caller is None else ("", None)
 
 
+def held_name(node: Node, item: Item) -> str:
+    """The variable that holds the node in an item of the program, or held it as the script has it; "" if none does."""
+    return _name_of(node, item)[0]
+
+
 def _name_in_text(span: Span) -> tuple[str, Span | None]:
     before = span.source.line(span.line)[: span.column - 1]
     target = _TARGET.search(before)

@@ -51,17 +51,20 @@ def plan_text(program: Program, *, types: bool = False) -> str:
     return "".join(text + "\n" for text in lines)
 
 
-def plan_lines(program: Program, split: Callable[[Node], bool] = lambda node: False) -> list[Line]:
-    """The lines of the plan, with pipelines written as the expressions that they stand for.
+def plan_lines(
+    program: Program, split: Callable[[Node], bool] = lambda node: False, *, pipelines: bool = False
+) -> list[Line]:
+    """The lines of the plan, with pipelines written as the expressions that they stand for, unless these are asked for.
 
-    Nodes that `split` picks get a line of their own, wherever that is possible.
+    Nodes that `split` picks get a line of their own, wherever that is possible. With pipelines, blocks stay apart.
     """
-    program = map_nodes(program, unfused)
+    if not pipelines:
+        program = map_nodes(program, unfused)
     out = Lines(Syntax(_printed_names(program), program.callable), split)
     for function in program.functions.values():
-        FunctionLines(out, function).write()
+        FunctionLines(out, function, joined=not pipelines).write()
     out.add("", "main", program.main.span)
-    FunctionLines(out, program.main).write_body()
+    FunctionLines(out, program.main, joined=not pipelines).write_body()
     return out.lines
 
 
@@ -106,9 +109,10 @@ def _variables(function: Function) -> set[str]:
 
 
 class FunctionLines:
-    """Writes one function."""
+    """Writes one function; blocks that follow one another become one if they are to be joined."""
 
-    def __init__(self, out: Lines, function: Function) -> None:
+    def __init__(self, out: Lines, function: Function, *, joined: bool) -> None:
+        self.joined = joined
         self.out = out
         self.syntax = out.syntax
         self.function = function
@@ -145,7 +149,7 @@ class FunctionLines:
         body = self.function.body
         if missing:
             body = (_never(missing, self.function.span), *body)
-        self.region(straighten(body, self.names.fresh))
+        self.region(straighten(body, self.names.fresh, joined=self.joined))
 
     def region(self, region: Region) -> None:
         for item in region:
@@ -156,13 +160,13 @@ class FunctionLines:
                 case If():
                     self.branch(item, "")
                 case While():
-                    self.inside(f"while ({self.test(item.test)}) {{", "while", item.span, item.body)
+                    self.inside(f"while ({self.test(item.test)}) {{", "while", item.span, item.body, item.test)
                     self.out.add("}", "end")
                 case For():
                     self.loop(item)
 
-    def inside(self, head: str, role: str, span: Span | None, region: Region) -> None:
-        self.out.add(head, role, span)
+    def inside(self, head: str, role: str, span: Span | None, region: Region, test: Node | None = None) -> None:
+        self.out.add(head, role, span, (), test)
         self.out.depth += 1
         self.region(region)
         self.out.depth -= 1
@@ -171,7 +175,7 @@ class FunctionLines:
         return self.syntax.inline(node).text
 
     def branch(self, item: If, before: str) -> None:
-        self.inside(f"{before}if ({self.test(item.test)}) {{", "if", item.span, item.then)
+        self.inside(f"{before}if ({self.test(item.test)}) {{", "if", item.span, item.then, item.test)
         match item.orelse:
             case ():
                 self.out.add("}", "end")
@@ -185,12 +189,13 @@ class FunctionLines:
         bounds = [self.syntax.inline(bound) for bound in item.bounds]
         over = range_text(*bounds) if item.step is None else f"seq({', '.join(b.text for b in bounds)})"
         if item.parallel is None:
-            self.inside(f"for ({item.variable} in {over}) {{", "for", item.span, item.body)
+            self.inside(f"for ({item.variable} in {over}) {{", "for", item.span, item.body, item.stop)
         else:
             # The check was made when the script was compiled; it may not understand the plan.
             workers = "" if item.parallel.workers is None else f", par={item.parallel.workers}"
             self.parfors.append(item.parallel)
-            self.inside(f"parfor ({item.variable} in {over}, check=0{workers}) {{", "for", item.span, item.body)
+            head = f"parfor ({item.variable} in {over}, check=0{workers}) {{"
+            self.inside(head, "for", item.span, item.body, item.stop)
             self.parfors.pop()
         self.out.add("}", "end")
 
@@ -264,20 +269,21 @@ def _dummy(type: Type) -> Node:
     return literal(values.get(type.value_type, 0.0))
 
 
-def straighten(region: Region, fresh: Callable[[], str]) -> Region:
-    """The same region as DML can write it: short tests, loops without heads, blocks joined."""
-    return _joined([part for item in region for part in _straight(item, fresh)])
+def straighten(region: Region, fresh: Callable[[], str], *, joined: bool = True) -> Region:
+    """The same region as DML can write it: short tests, loops without heads, blocks joined if wanted."""
+    parts = [part for item in region for part in _straight(item, fresh, joined=joined)]
+    return _joined(parts) if joined else tuple(p for p in parts if not isinstance(p, Block) or p.statements)
 
 
-def _straight(item: Item, fresh: Callable[[], str]) -> Iterator[Item]:
+def _straight(item: Item, fresh: Callable[[], str], *, joined: bool) -> Iterator[Item]:
     match item:
         case While() if item.head or not _is_short((item.test,)):
             head, test = item.head, item.test
             if not _is_short((test,)):
                 (block,), (test,) = _aside((test,), item, fresh)
                 head = (*head, block)
-            yield from (part for inner in head for part in _straight(inner, fresh))
-            yield replace(item, head=(), test=test, body=straighten((*item.body, *head), fresh))
+            yield from (part for inner in head for part in _straight(inner, fresh, joined=joined))
+            yield replace(item, head=(), test=test, body=straighten((*item.body, *head), fresh, joined=joined))
             return
         case If() if not _is_short((item.test,)):
             before, (test,) = _aside((item.test,), item, fresh)
@@ -287,7 +293,7 @@ def _straight(item: Item, fresh: Callable[[], str]) -> Iterator[Item]:
             before, bounds = _aside(item.bounds, item, fresh)
             yield from before
             item = replace(item, start=bounds[0], stop=bounds[1], step=bounds[2] if item.step is not None else None)
-    yield map_regions(item, lambda inner: straighten(inner, fresh))
+    yield map_regions(item, lambda inner: straighten(inner, fresh, joined=joined))
 
 
 def _aside(roots: tuple[Node, ...], item: If | While | For, fresh: Callable[[], str]) -> tuple[Region, list[Node]]:

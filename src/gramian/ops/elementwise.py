@@ -33,13 +33,23 @@ def over_cells(what: str, on_matrices: Kernel, on_scalars: Kernel) -> Kernel:
 
     def kernel(a: Any, b: Any) -> Any:
         if isinstance(a, np.ndarray):
-            if isinstance(b, np.ndarray) and a.shape != b.shape:
-                check_broadcast(what, a, b)
+            if isinstance(b, np.ndarray):
+                if a.shape != b.shape:
+                    check_broadcast(what, a, b)
+            elif isinstance(b, str):
+                raise text_beside_matrix(what, a, b)
         elif not isinstance(b, np.ndarray):
             return on_scalars(a, b)
+        elif isinstance(a, str):
+            raise text_beside_matrix(what, a, b)
         return on_matrices(a, b)
 
     return kernel
+
+
+def text_beside_matrix(what: str, a: Any, b: Any) -> OperationError:
+    """What the compiler would have said, had it known that a scalar is text."""
+    return OperationError(f"{what} cannot combine {s.describe(a)} and {s.describe(b)}")
 
 
 def as_cells(test: Kernel) -> Kernel:
@@ -52,10 +62,17 @@ def test_over_cells(what: str, test: Kernel, on_scalars: Kernel) -> Kernel:
 
     def kernel(a: Any, b: Any) -> Any:
         if isinstance(a, np.ndarray):
-            if isinstance(b, np.ndarray) and a.shape != b.shape:
-                check_broadcast(what, a, b)
+            if isinstance(b, np.ndarray):
+                if a.shape != b.shape:
+                    check_broadcast(what, a, b)
+            elif isinstance(b, str):
+                raise text_beside_matrix(what, a, b)
             return test(a, b).astype(a.dtype)
-        return test(a, b).astype(b.dtype) if isinstance(b, np.ndarray) else on_scalars(a, b)
+        if not isinstance(b, np.ndarray):
+            return on_scalars(a, b)
+        if isinstance(a, str):
+            raise text_beside_matrix(what, a, b)
+        return test(a, b).astype(b.dtype)
 
     return kernel
 
@@ -532,6 +549,8 @@ def ifelse(test: Any, yes: Any, no: Any) -> Any:
     if not any(isinstance(v, np.ndarray) for v in (test, yes, no)):
         return s.choose(test, yes, no)
     matrices = [v for v in (test, yes, no) if isinstance(v, np.ndarray)]
+    if any(isinstance(v, str) for v in (test, yes, no)):
+        raise OperationError("ifelse() cannot put text into a matrix")
     reduce(partial(broadcast, "ifelse()"), (matrix.shape for matrix in matrices))
     return np.where(np.not_equal(test, 0), yes, no).astype(matrices[0].dtype, copy=False)
 

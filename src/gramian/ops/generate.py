@@ -266,7 +266,7 @@ def rand(
     dtype: npt.DTypeLike = np.float64,
 ) -> Any:
     checked_shape("rand()", rows, cols)
-    _check_distribution(pdf, sparsity, rate)
+    check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
     if sparse.worth(rows * cols, int(rows * cols * sparsity)):
         return _sparse_rand(cells, rows)
@@ -296,7 +296,7 @@ def _sparse_rand(cells: RandomCells, rows: int) -> Any:
     return sparse.settle(result)
 
 
-def _check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
+def check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:
     if pdf is not None and pdf not in PDFS:
         known = ", ".join(f'"{p}"' for p in PDFS)
         raise OperationError(
@@ -316,7 +316,7 @@ def _rand_type(
     rows: Type, cols: Type, low: Type, high: Type, sparsity: Type, seed: Type, pdf: Type, rate: Type
 ) -> Type:
     share = _number(sparsity)
-    _check_distribution(pdf.value if isinstance(pdf.value, str) else None, share, _number(rate))
+    check_distribution(pdf.value if isinstance(pdf.value, str) else None, share, _number(rate))
     return matrix(_known_size("rand()", "rows", rows), _known_size("rand()", "cols", cols), share)
 
 
@@ -416,13 +416,13 @@ def _listed(*values: float) -> str:
     return ", ".join(map(s.text, values))
 
 
-def _default_step(start: float, stop: float) -> float:
+def default_step(start: float, stop: float) -> float:
     return -1.0 if start > stop else 1.0
 
 
 def sequence(start: float, stop: float, step: float | None = None) -> Matrix:
     """Each number comes from a product, since added up steps would add up errors."""
-    step = _default_step(start, stop) if step is None else step
+    step = default_step(start, stop) if step is None else step
     numbers = np.arange(sequence_length(start, stop, step), dtype=np.float64).reshape(-1, 1)
     numbers *= step
     numbers += start
@@ -434,7 +434,7 @@ def _sequence_type(start: Type, stop: Type, step: Type) -> Type:
     by = _number(step)
     if first is None or last is None or (by is None and not missing(step)):
         return matrix(None, 1)
-    return matrix(sequence_length(first, last, _default_step(first, last) if by is None else by), 1)
+    return matrix(sequence_length(first, last, default_step(first, last) if by is None else by), 1)
 
 
 define(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.frame import Frame
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.scalar import as_int_argument, describe
 from gramian.ir.sparse import by_rows, densify, is_sparse
@@ -64,7 +65,7 @@ def bounds(target: Any, axis: int, lower: Any, upper: Any) -> slice:
     last = first if upper is None else upper if type(upper) is int else as_int_argument(upper)
     if 1 <= first <= last <= size:
         return slice(first - 1, last)
-    kind = Kind.MATRIX if isinstance(target, np.ndarray) or is_sparse(target) else Kind.FRAME
+    kind = Kind.FRAME if isinstance(target, Frame) else Kind.MATRIX
     for given, bound in ((lower, first), (upper, last)):
         if not 1 <= bound <= size:
             raise _beyond(
@@ -150,7 +151,7 @@ def store(target: Any, value: Any, row: Any, row_end: Any, column: Any, column_e
     rows, cols = bounds(target, 0, row, row_end), bounds(target, 1, column, column_end)
     value = densify(value)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
-    if isinstance(value, np.ndarray) and value.shape != shape:
+    if getattr(value, "shape", shape) != shape:
         raise SizeError(
             f"a {value.shape[0]}x{value.shape[1]} matrix does not fit into a region of {shape[0]}x{shape[1]}",
             "transpose it with t()" if value.shape == shape[::-1] else None,

@@ -10,7 +10,9 @@ from gramian.errors import OperationError, SizeError
 from gramian.io import missing_file, read_metadata, read_value, remote, resolve, write_value
 from gramian.io.options import READ_OPTIONS, WRITE_OPTIONS, convert
 from gramian.io.plan import joined, width
+from gramian.io.reading import ANYWHERE
 from gramian.io.writing import check_options
+from gramian.ir.disk import Room
 from gramian.ir.op import Effect, Trait, define, missing
 from gramian.ir.types import (
     BOOLEAN,
@@ -79,8 +81,12 @@ def _known(options: tuple[tuple[str, str], ...], types: tuple[Type, ...]) -> tup
     return known, all(name in known or type.kind is Kind.LIST for name, type in given.items())
 
 
-def read_kernel(path: str, *values: Any) -> Any:
-    return read_value(path, _given(_READ, values))
+def read_kernel(path: str, *values: Any, room: Room = ANYWHERE) -> Any:
+    return read_value(path, _given(_READ, values), room)
+
+
+def read_mm_kernel(path: str, *, room: Room = ANYWHERE) -> Any:
+    return read_value(path, {"format": "mm"}, room)
 
 
 def write_kernel(x: Any, path: str, *values: Any) -> tuple[()]:
@@ -182,7 +188,7 @@ define(
 define(
     "readMM(path: string)",
     lambda path: infer_read(path, *_MM_TYPES),
-    lambda path: read_value(path, {"format": "mm"}),
+    read_mm_kernel,
     "the matrix in a Matrix Market file",
     family="io",
     effect=Effect.ORDERED,

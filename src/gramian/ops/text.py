@@ -17,11 +17,11 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.ir import frame as f, scalar as s
+from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.op import Effect, define
 from gramian.ir.types import NOTHING, STRING, UNKNOWN, ScalarValue, Type, scalar
 from gramian.ir.values import ListValue
-from gramian.ops.rules import Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def to_string(target: Any, *layout: Any) -> str:
 def value_text(value: Any, layout: Layout = DEFAULT) -> str:
     """The text of any value, as print shows it and toString returns it."""
     match value:
-        case np.ndarray():
+        case np.ndarray() | DiskMatrix() | DiskTranspose():
             return matrix_text(value, layout)
         case Frame():
             return frame_text(value, layout)
@@ -60,7 +60,7 @@ def value_text(value: Any, layout: Layout = DEFAULT) -> str:
             return s.text(value)
 
 
-def matrix_text(matrix: Matrix, layout: Layout = DEFAULT) -> str:
+def matrix_text(matrix: Any, layout: Layout = DEFAULT) -> str:
     rows, cols = layout.part(*matrix.shape)
     part = matrix[:rows, :cols]
     if layout.sparse:
@@ -128,7 +128,13 @@ def list_text(target: ListValue, layout: Layout = DEFAULT) -> str:
 
 
 def _entry_text(entry: Any, layout: Layout) -> str:
-    before = "\nMatrix:\n" if isinstance(entry, np.ndarray) else "\n" if isinstance(entry, Frame) else ""
+    before = (
+        "\nMatrix:\n"
+        if isinstance(entry, np.ndarray) or is_on_disk(entry)
+        else "\n"
+        if isinstance(entry, Frame)
+        else ""
+    )
     return before + value_text(entry, layout)
 
 

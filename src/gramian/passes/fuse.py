@@ -9,9 +9,10 @@ run in at the earliest, and only those of the same pass and the same number of r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from gramian.ir.certain import cannot_fail
 from gramian.ir.fused import (
     Role,
     fuse_nodes,
@@ -92,14 +93,27 @@ def without_dead_assignments(block: Block, live: frozenset[str]) -> Block:
     """
     kept: list[Statement] = []
     assigned: set[str] = set()
-    for statement in reversed(block.statements):
+    for at, statement in reversed(list(enumerate(block.statements))):
         if isinstance(statement, Assign):
             dead = statement.target in assigned or statement.target not in live
             assigned.add(statement.target)
             if dead and has_sizes(statement.value):
-                continue
+                before = {s.value for s in block.statements[:at]}
+                if all(map(cannot_fail, _beyond(before, statement.value))):
+                    continue
         kept.append(statement)
     return block if len(kept) == len(block.statements) else replace(block, statements=tuple(reversed(kept)))
+
+
+def _beyond(known: Set[Node], root: Node) -> Iterator[Node]:
+    """The nodes below a root, itself included, as far as they are not known already."""
+    stack, seen = [root], {root}
+    while stack:
+        node = stack.pop()
+        if node not in known:
+            yield node
+            stack += [a for a in node.args if a not in seen]
+            seen.update(node.args)
 
 
 def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:

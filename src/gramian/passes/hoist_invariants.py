@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gramian.cost.keep import is_pure, pays_to_keep
+from gramian.ir.certain import FALLIBLE
 from gramian.ir.join import is_barrier
 from gramian.ir.node import ABSENT, LITERAL, VAR, Node, build, walk
 from gramian.ir.op import Effect, Trait
@@ -214,7 +215,7 @@ def _is_safe(node: Node) -> bool:
     type = node.type
     if node.op in (LITERAL, ABSENT):
         return True
-    if type.is_matrix and not type.cells:
+    if (type.is_matrix and not type.cells) or node.op.family in FALLIBLE:
         return False
     if node.op is VAR:
         return type.is_matrix

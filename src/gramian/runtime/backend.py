@@ -23,6 +23,9 @@ class Backend(Protocol):
     def pipeline(self, pipeline: Pipeline) -> Kernel | None:
         """The backend's way to run a pipeline, a function of its operands; or None."""
 
+    def writable(self, target: Any) -> Any:
+        """A copy of a matrix to write into by index."""
+
 
 def kernel_of(op: Op, backend: Backend) -> Kernel:
     return backend.kernel(op) or op.kernel

@@ -13,6 +13,7 @@ from gramian.ir.op import Effect, Op, Trait
 from gramian.ir.program import Assign, Block, Do, Item
 from gramian.ir.scalar import INT_MAX, INT_MIN
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING
+from gramian.runtime.release import is_large
 
 if TYPE_CHECKING:
     from gramian.runtime.codegen import FunctionWriter
@@ -65,6 +66,13 @@ def _is_expression(node: Node) -> bool:
     return all(_is_leaf(arg) or template.count(f"{{{at}}}") < 2 for at, arg in enumerate(node.args))
 
 
+def _is_expression_for(node: Node, uses: Mapping[Node, int]) -> bool:
+    """Is the node best written where it is used? Not if that keeps a large matrix waiting that is needed nowhere else."""
+    if not node.type.is_scalar or uses[node] != 1 or node.op.effect is not Effect.PURE or node.op is OUTPUT:
+        return False
+    return not any(is_large(arg.type) and uses[arg] == 1 and not _is_leaf(arg) for arg in node.args)
+
+
 def memory_root(node: Node) -> Node:
     """The node whose memory this one may share."""
     while node.op.has(Trait.SHARES) and node.args and not node.args[0].type.is_scalar:
@@ -105,6 +113,7 @@ class BlockWriter:
             if node.is_var:
                 self.names[node] = f"v_{node.name}"
                 self.in_variable.setdefault(f"v_{node.name}", set()).add(node)
+                parent.releases.note(f"v_{node.name}", node.type)
             if node.type.is_matrix and parent.updated:
                 self.sharers.setdefault(memory_root(node), []).append(node)
             heights[node] = 1 + max((heights[a] for a in node.args), default=0)
@@ -114,6 +123,7 @@ class BlockWriter:
     @classmethod
     def write(cls, parent: FunctionWriter, block: Block) -> None:
         writer = cls(parent, block, block.roots)
+        start = len(parent.out.lines)
         for statement in block.statements:
             parent.span = statement.span
             writer.prepare(statement.value)
@@ -121,11 +131,24 @@ class BlockWriter:
                 writer.assign(statement)
             else:
                 writer.effect(statement)
+        parent.releases.in_block(start, block)
         writer.close()
 
     def close(self) -> None:
         """The temporaries may be used again by later blocks."""
         self.parent.free += self.temporaries
+        self.parent.releases.forget(self.temporaries)
+
+    def released(self, text: str) -> str:
+        """The text of an expression for a line that the parent writes, where the temporaries hold nothing large any more."""
+        large = [name for name in self.temporaries if name in self.parent.releases.large]
+        if large:
+            found = self.temporary()
+            self.parent.line(f"{found} = {text}")
+            self.parent.line(" = ".join([*large, "None"]))
+            text = found
+        self.close()
+        return text
 
     def prepare(self, root: Node) -> None:
         """Write the deep inner nodes of a deep graph first, so that neither Python nor this writer recurses too far."""
@@ -182,6 +205,7 @@ class BlockWriter:
         if text != name:
             self.vacate(name)
             self.line(f"{name} = {text}", node)
+            self.parent.releases.note(name, node.type)
         self.hold(target, node)
         if node not in self.names and not _is_leaf(node):
             self.names[node] = name
@@ -193,6 +217,7 @@ class BlockWriter:
         if needed:
             temp = self.temporary()
             self.line(f"{temp} = {name}")
+            self.parent.releases.note(temp, needed[0].type)
             self.names.update(dict.fromkeys(needed, temp))
 
     def check_overflow(self, name: str, node: Node) -> None:
@@ -302,7 +327,7 @@ class BlockWriter:
             return literal_text(node)
         if node.op is ABSENT:
             return "None"
-        if node.type.is_scalar and self.uses[node] == 1 and node.op.effect is Effect.PURE and node.op is not OUTPUT:
+        if _is_expression_for(node, self.uses):
             text = self.expression(node)
             return f"({text})" if template_of(node) else text
         self.emit(node)
@@ -316,6 +341,7 @@ class BlockWriter:
         text = self.expression(node)
         temp = self.temporary()
         self.line(f"{temp} = {text}", node)
+        self.parent.releases.note(temp, node.type)
         if overflows(node):
             self.check_overflow(temp, node)
         self.names[node] = temp

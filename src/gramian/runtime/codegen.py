@@ -12,14 +12,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import CodeType
+from typing import NamedTuple
 
 from gramian.ir.fused import Pipeline
+from gramian.ir.node import Node
 from gramian.ir.op import Op
-from gramian.ir.program import Assign, Block, For, Function, If, Program, Region, While, assigned, items, nodes
+from gramian.ir.program import Assign, Block, For, Function, If, Item, Program, Region, While, assigned, items, nodes
 from gramian.ir.types import Kind
 from gramian.runtime.blocks import BlockWriter, Origin, is_inline, is_update
 from gramian.runtime.late import LatePoint, LatePoints, definite_after, definite_inside
+from gramian.runtime.release import Releases
 from gramian.source import Span
+
+
+class Site(NamedTuple):
+    """Where in generated code an instruction belongs: its line, and the first and last column of its expression.
+
+    The columns are None if the expression is not known, or goes over several lines.
+    """
+
+    line: int
+    start: int | None
+    end: int | None
+
+
+def site_of(code: CodeType, instruction: int) -> Site | None:
+    """The site of an instruction, counted in bytes as in `f_lasti`."""
+    first, last, start, end = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    if first is None:
+        return None
+    return Site(first, start, end) if first == last else Site(first, None, None)
 
 
 @dataclass
@@ -46,6 +70,19 @@ class Generated:
     @property
     def source(self) -> str:
         return "\n".join(self.lines) + "\n"
+
+    def expression(self, site: Site) -> str:
+        """The generated expression at a site, or else all of the line."""
+        line = self.lines[site.line - 1]
+        return line.strip() if site.start is None else line.encode()[site.start : site.end].decode()
+
+    def meaning(self, site: Site) -> tuple[Node | None, Item | None, Span | None]:
+        """The node that the expression at a site computes, the item that it is in, and its place in the script."""
+        span, origin = self.spans[site.line - 1], self.origins[site.line - 1]
+        if origin is None:
+            return None, None, span
+        node = origin.parts.get(self.expression(site), origin.node)
+        return node, origin.item, span if node is None else origin.item.spans.get(node, span)
 
 
 def generate(program: Program) -> Generated:
@@ -94,6 +131,7 @@ class FunctionWriter:
         self.temps = 0
         self.free: list[str] = []
         self.bodies = 0
+        self.releases = Releases(self, function)
         # The variables that some statement writes into by index.
         self.updated = {
             s.target
@@ -125,6 +163,7 @@ class FunctionWriter:
         with self.indented(f"def f_{self.function.name}({params}):"):
             for name in sorted(self.updated):
                 self.line(f"o_{name} = False")
+            self.releases.parameters(self.function.body)
             self.region(self.function.body)
             self.span, self.origin = self.function.span, None
             outputs = [f"v_{o.name}" for o in self.function.outputs]
@@ -143,6 +182,7 @@ class FunctionWriter:
             self.line("inputs.clear()")  # the caller holds nothing any more
             for updated in sorted(self.updated - (flags & point.inputs.keys())):
                 self.line(f"o_{updated} = False")
+            self.releases.parameters(self.function.body)
             self.region(self.function.body)
             self.span, self.origin = self.function.span, None
             results = part_results(point)
@@ -167,6 +207,8 @@ class FunctionWriter:
                     self.parallel_for(item)
                 case For():
                     self.for_loop(item)
+            if not isinstance(item, Block):
+                self.releases.after(item)
             self.definite = definite_after((item,), self.definite)
         self.definite = before
 
@@ -195,9 +237,11 @@ class FunctionWriter:
         self.span = item.spans.get(item.test, item.span)
         test = self.test(item)
         with self.indented(f"if {test}:"):
+            self.releases.on_entry(item.then, item)
             self.region(item.then)
         if item.orelse:
             with self.indented("else:"):
+                self.releases.on_entry(item.orelse, item)
                 self.region(item.orelse)
 
     def while_loop(self, item: While) -> None:
@@ -225,19 +269,18 @@ class FunctionWriter:
         writer.prepare(item.test)
         text = writer.truth(item.test)
         self.origin = writer.origin(text, item.test)
-        writer.close()
-        return text
+        return writer.released(text)
 
     def loop_range(self, item: For) -> str:
         self.span = item.spans.get(item.start, item.span)
         writer = BlockWriter(self, item, item.bounds)
         bounds = [writer.operand(bound) for bound in item.bounds]
         self.origin = writer.origin(", ".join(bounds), item.step or item.start)
-        writer.close()
         known = [bound.type.int_value() for bound in item.bounds]
         if len(known) == 2 and known[0] is not None and known[1] is not None and known[0] <= known[1]:
+            writer.close()
             return f"range({known[0]}, {known[1] + 1})"
-        return f"loop_range({', '.join(bounds)})"
+        return writer.released(f"loop_range({', '.join(bounds)})")
 
     def for_loop(self, item: For) -> None:
         over = self.loop_range(item)
@@ -276,12 +319,16 @@ class FunctionWriter:
                 with self.indented("if False:"):  # exists() sees variables from outside only where the body names them
                     self.line(", ".join(f"v_{variable}" for variable in sorted(asked)))
             self.parfors += 1
+            own, self.releases.own = self.releases.own, inside
             self.region(item.body)
+            self.releases.own = own
             self.parfors -= 1
         self.out.loops.append((start + 1, len(self.out.lines), item.variable, item.stop.type.int_value()))
         self.span, self.origin = item.span, None
         self.line(f"parallel_for({name}, {over}, {len(self.out.parfors)})")
         self.out.parfors.append((item, slice(start, len(self.out.lines) - 1)))
+        if item.parallel.initial:
+            self.line(f"{name} = None")  # it holds the values that these variables had
 
     def temporary(self) -> str:
         if self.free:

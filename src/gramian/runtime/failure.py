@@ -5,20 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
-from gramian.ir.frame import Frame
 from gramian.ir.node import Node
 from gramian.ir.origins import Note, guilty_place, inlined_calls, operand_notes
 from gramian.ir.program import Assign, Block, Function, Item
-from gramian.ir.sparse import is_sparse
 from gramian.ir.types import Kind, Type
-from gramian.runtime.codegen import Generated
+from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
 
 # The generated sources of a running program, by the names of the files that Python takes them for.
@@ -74,12 +69,8 @@ def _point(traceback: TracebackType, generated: Generated) -> Point:
 
 def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
     """The expression in a generated line that was being evaluated, or else all of the line."""
-    line = generated.lines[traceback.tb_lineno - 1]
-    positions = traceback.tb_frame.f_code.co_positions()
-    first, last, start, end = next(islice(positions, traceback.tb_lasti // 2, None))
-    if first != last or start is None or end is None:
-        return line.strip()
-    return line.encode()[start:end].decode()
+    site = site_of(traceback.tb_frame.f_code, traceback.tb_lasti)
+    return generated.expression(site if site is not None else Site(traceback.tb_lineno, None, None))
 
 
 def script_error(error: BaseException, units: Units) -> ScriptError:
@@ -163,7 +154,7 @@ def _sizes(running: list[Point], function: Function) -> tuple[Note, ...]:
         value = values.get(operand)
         if value is None and not (operand.is_var and operand.name in changed):
             value = _value_of(operand, running)
-        return _description(value)
+        return _description(value, operand.type.kind)
 
     return operand_notes(point.node, point.item, function, describe)
 
@@ -189,11 +180,12 @@ def _arguments(point: Point) -> list[Any]:
     return [point.values.get(name.id) if isinstance(name, ast.Name) else None for name in names]
 
 
-def _description(value: Any) -> str | None:
-    if isinstance(value, np.ndarray | Frame) or is_sparse(value):
-        kind = Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
-        return Type(kind, rows=value.shape[0], cols=value.shape[1]).describe()
-    return None
+def _description(value: Any, kind: Kind) -> str | None:
+    """What a matrix or frame is; of those that generated code has let go of, there is only the size left."""
+    size = value if type(value) is tuple else getattr(value, "shape", None)
+    if kind not in (Kind.MATRIX, Kind.FRAME) or not (size and all(isinstance(n, int) for n in size)):
+        return None
+    return Type(kind, rows=size[0], cols=size[1]).describe()
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
-import numpy as np
-
 from gramian.errors import OperationError, did_you_mean
+from gramian.ir.frame import Frame
 from gramian.ir.node import ABSENT, Node, convert_argument, literal_value
 from gramian.ir.op import REGISTRY, Op
 from gramian.ir.program import Function, Variable
 from gramian.ir.scalar import as_double, as_int, as_logical, describe, text
-from gramian.ir.sparse import densify, is_sparse
+from gramian.ir.sparse import densify
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind
 from gramian.ir.values import ListValue
 from gramian.runtime.backend import Kernel
@@ -89,7 +88,7 @@ class FunctionTable:
         first = outputs[0]
         if isinstance(first, bool | int | float):
             return self.matrix(first)
-        if isinstance(first, np.ndarray) or is_sparse(first):
+        if kind_of(first) is Kind.MATRIX:
             return first
         raise OperationError(f"eval(): function '{name}' gives {describe(first)}, not a matrix", "use evalList()")
 
@@ -157,7 +156,7 @@ def kind_of(value: Any) -> Kind:
         return Kind.SCALAR
     if isinstance(value, ListValue):
         return Kind.LIST
-    return Kind.MATRIX if isinstance(value, np.ndarray) or is_sparse(value) else Kind.FRAME
+    return Kind.FRAME if isinstance(value, Frame) else Kind.MATRIX
 
 
 def expect(kind: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gramian.ir.disk import is_on_disk
 from gramian.ir.fused import unfused
 from gramian.ir.liveness import Liveness, liveness
 from gramian.ir.mapping import map_nodes
@@ -205,9 +206,9 @@ class Late:
         key: list[Any] = []
         largest = 0
         for name, value in zip(self.point.inputs, inputs, strict=False):
-            if value.__class__ is np.ndarray:
+            if value.__class__ is np.ndarray or is_on_disk(value):
                 key.append(value.shape)
-                largest = max(largest, value.size)
+                largest = max(largest, value.shape[0] * value.shape[1])
             elif is_sparse(value):
                 rows, cols = value.shape
                 key.append((rows, cols, bucket(value.nnz / max(1, rows * cols))))
@@ -218,7 +219,7 @@ class Late:
 
     def _type(self, name: str, type: Type, value: Any) -> Type:
         """The type of an input with what its value tells."""
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) or is_on_disk(value):
             return matrix(value.shape[0], value.shape[1], 1.0)
         if is_sparse(value):
             rows, cols = value.shape

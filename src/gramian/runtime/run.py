@@ -21,7 +21,7 @@ from gramian.ir.values import ListValue
 from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.ops.generate import fresh_seeds
-from gramian.ops.index import out_of_range, store, writable
+from gramian.ops.index import out_of_range, store
 from gramian.ops.transform.udf import functions_called_by
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
@@ -33,7 +33,7 @@ from gramian.runtime.late import Late, LatePoint
 from gramian.runtime.paramserv import paramserv
 from gramian.runtime.parfor.loops import ParallelLoops, running_script
 from gramian.runtime.progress import Progress
-from gramian.runtime.statistics import Statistics
+from gramian.runtime.statistics import PIPELINE, Statistics, untimed
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -83,6 +83,8 @@ class Execution:
         """The functions of generated source, by name."""
         filename = f"<gramian {program.source.name} {len(self.units)}>"
         self.units[filename] = generated
+        if self.statistics is not None:
+            self.statistics.units[filename] = generated
         namespace = self._namespace(program, generated)
         exec(compile(generated.source, filename, "exec"), namespace)
         return namespace
@@ -93,6 +95,8 @@ class Execution:
         part: Callable[[list[Any]], Any] = self._load(program, generate_part(program, point, name, generic=generic))[
             name
         ]
+        if self.statistics is not None:
+            self.statistics.parts[next(reversed(self.units))] = program
         return part
 
     def count(self, what: str) -> None:
@@ -118,13 +122,10 @@ class Execution:
         return found.functions()[name]
 
     def _namespace(self, program: Program, generated: Generated) -> dict[str, Any]:
-        kernels: dict[str, Callable[..., Any]] = {}
-        for name, op in generated.kernels.items():
-            kernel = kernel_of(op, self.backend)
-            kernels[name] = self.statistics.timed(op.name, kernel) if self.statistics else kernel
+        timed = untimed if self.statistics is None else self.statistics.timed
+        kernels = {name: timed(op.name, kernel_of(op, self.backend)) for name, op in generated.kernels.items()}
         for name, pipeline in generated.pipelines.items():
-            kernel = pipeline_kernel(pipeline, self.backend)
-            kernels[name] = self.statistics.timed("fused", kernel) if self.statistics else kernel
+            kernels[name] = timed(PIPELINE, pipeline_kernel(pipeline, self.backend))
         functions = {name: value for name, value in vars(scalar).items() if callable(value)}
         return {
             **functions,
@@ -137,8 +138,8 @@ class Execution:
             "expect": expect,
             "loop_range": loop_range,
             "ndarray": np.ndarray,
-            "store": store,
-            "writable": writable,
+            "store": timed("leftIndex", store),
+            "writable": self.backend.writable,
             "out_of_range": out_of_range,
             "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gramian.backends.local.dispatch import dispatching, made_dense
+from gramian.budget import Budget
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
+from gramian.ops.index import writable
 from gramian.runtime.backend import Kernel
+from gramian.settings import PRECISIONS
+
+if TYPE_CHECKING:
+    from gramian.backends.local.disk.home import Home
 
 # These look at nothing but shapes, or take sparse matrices as they are.
 INDIFFERENT = frozenset(
@@ -17,6 +27,9 @@ INDIFFERENT = frozenset(
         *("cell", "print", "stop", "assert", "write", "eval", "evalList"),
     }
 )
+
+
+READERS = ("read", "readMM")
 
 
 class LocalBackend:
@@ -28,23 +41,65 @@ class LocalBackend:
 
     name = "local"
 
-    def __init__(self, precision: str = "double") -> None:
+    def __init__(self, precision: str = "double", budget: Budget | None = None) -> None:
         self.precision = precision
+        self.budget = budget or Budget()
+        self.cell_bytes = PRECISIONS[precision]
+
+    @cached_property
+    def home(self) -> Home:
+        from gramian.backends.local.disk.home import Home
+
+        return Home(self.budget, f"f{self.cell_bytes}", self)
 
     def kernel(self, op: Op) -> Kernel | None:
         if op.name in INDIFFERENT:
             return None
+        if op.name in READERS:
+            return self._reader(op)
+        in_memory = self.kernel_in_memory(op)
+
+        def large(*values: Any) -> Any:
+            from gramian.backends.local.disk.guard import with_room
+
+            return with_room(self.home, op, in_memory, values)
+
+        return self._kernel(op, large, max(1, self.budget.large // self.cell_bytes))
+
+    def _reader(self, op: Op) -> Kernel:
+        def read(*values: Any) -> Any:
+            return op.kernel(*values, room=self.home)
+
+        if self.precision == "double":
+            return read
+        from gramian.backends.local import single
+
+        return single.narrowing(read)
+
+    def kernel_in_memory(self, op: Op) -> Kernel:
+        """The kernel for matrices in memory that asks for no room, for parts of a larger whole."""
+        return op.kernel if op.name in INDIFFERENT else self._kernel(op)
+
+    def _kernel(self, op: Op, large: Kernel | None = None, cells: float = inf) -> Kernel:
+        """The kernel for matrices in memory; `large` is for those of at least so many cells, and those on disk."""
 
         def sparse(*values: Any) -> Any:
             return sparse_kernel(op)(*values)
 
         if self.precision == "double":
-            return dispatching(op, op.kernel, sparse)
+            return dispatching(op, op.kernel, sparse, large, cells)
         from gramian.backends.local import single
 
-        return single.narrowing(
-            dispatching(op, single.kernel_in_single(op), single.sparse_kernel_in_single(op, sparse))
-        )
+        dense, sparse = single.kernel_in_single(op), single.sparse_kernel_in_single(op, sparse)
+        return single.narrowing(dispatching(op, dense, sparse, large, cells))
+
+    def writable(self, target: Any) -> Any:
+        """A copy of a matrix to write into by index."""
+        if isinstance(target, np.ndarray) and target.nbytes >= self.budget.large:
+            from gramian.backends.local.disk.index import copied
+
+            return copied(self.home, target)
+        return writable(target)
 
     def pipeline(self, pipeline: Pipeline) -> Kernel | None:
         from gramian.backends.local.fused.kernel import PipelineKernel, StoredKernel

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from gramian.budget import machine_memory
 from gramian.errors import OperationError
+from gramian.ir.disk import is_on_disk
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
@@ -17,20 +21,66 @@ from gramian.runtime.backend import Kernel
 PLAIN = frozenset({np.ndarray, int, float, bool, str, type(None)})
 
 
-def dispatching(op: Op, dense: Kernel, sparse: Kernel) -> Kernel:
-    """A kernel that calls `sparse` if one of its arguments is sparse, or has one inside a list."""
-    if not any({"matrix", "list", "any"} & param.accepts for param in op.params):
+def dispatching(op: Op, dense: Kernel, sparse: Kernel, large: Kernel | None = None, cells: float = inf) -> Kernel:
+    """A kernel that calls `sparse` if one of its arguments is sparse, or has one inside a list.
+
+    It calls `large` if one is on disk or has at least so many cells, or if the result has.
+    """
+    result = CELLS.get(op.name)
+    if large is None or not (result or takes_matrices(op)):
+        return _without_large(op, dense, sparse)
+
+    def kernel(*values: Any) -> Any:
+        any_sparse = False
+        for value in values:
+            if value.__class__ is ndarray:
+                if value.size >= cells:
+                    return large(*values)
+            elif value.__class__ not in PLAIN:
+                if has_disk(value):
+                    return large(*values)
+                any_sparse = any_sparse or has_sparse(value)
+        return sparse(*values) if any_sparse else dense(*values)
+
+    if result is None:
+        return kernel
+    return lambda *values: large(*values) if result(*values) >= cells else kernel(*values)
+
+
+def _without_large(op: Op, dense: Kernel, sparse: Kernel) -> Kernel:
+    if not takes_matrices(op):
         return dense
 
     def kernel(*values: Any) -> Any:
         for value in values:
             if value.__class__ not in PLAIN and has_sparse(value):
-                break
-        else:
-            return dense(*values)
-        return sparse(*values)
+                return sparse(*values)
+        return dense(*values)
 
     return kernel
+
+
+def takes_matrices(op: Op) -> bool:
+    return any({"matrix", "list", "any"} & param.accepts for param in op.params)
+
+
+# Operators whose result may be much larger than their arguments: about how many cells it has, roughly is enough.
+CELLS: Mapping[str, Callable[..., float]] = {
+    "%*%": lambda a, b: a.shape[0] * b.shape[1],
+    "outer": lambda u, v, _: u.size * v.size,
+    "matrix": lambda data, rows, cols, byrow: rows * cols,
+    "rand": lambda rows, cols, *_: rows * cols,
+    "sample": lambda range, size, *_: size,
+    "seq": lambda first, last, step: abs(last - first) / (abs(step or 1) or 1),
+    "cbind": lambda *values: sum(getattr(value, "size", 0) for value in values),
+    "rbind": lambda *values: sum(getattr(value, "size", 0) for value in values),
+}
+
+
+def has_disk(value: Any) -> bool:
+    if isinstance(value, ListValue):
+        return any(map(has_disk, value.items))
+    return is_on_disk(value)
 
 
 def has_sparse(value: Any) -> bool:
@@ -50,7 +100,7 @@ def made_dense(op: Op, value: Any) -> Any:
     if not is_sparse(value):
         return value
     rows, cols = value.shape
-    needed, there = rows * cols * value.dtype.itemsize, memory()
+    needed, there = rows * cols * value.dtype.itemsize, machine_memory()
     if needed > there:
         raise OperationError(
             f"{describe_op(op)} needs the sparse {rows}x{cols} matrix cell by cell, which takes "
@@ -58,8 +108,3 @@ def made_dense(op: Op, value: Any) -> Any:
             "take fewer rows or columns at a time, or operations that keep zeros zero",
         )
     return value.toarray()
-
-
-def memory() -> int:
-    """The machine's memory in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

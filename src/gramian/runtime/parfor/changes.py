@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.sparse import by_rows, is_sparse
 from gramian.ir.values import ListValue
@@ -61,6 +62,7 @@ class Cells:
 
 
 def _cells(before: Any, after: Any) -> Cells:
+    before, after = (m.load() if is_on_disk(m) else m for m in (before, after))
     # Bits are compared, since NaN is not equal to itself, and -0 is equal to 0.
     bits = np.dtype(f"i{after.dtype.itemsize}")
     places = np.nonzero(np.ascontiguousarray(before).view(bits) != np.ascontiguousarray(after).view(bits))

@@ -14,6 +14,7 @@ from typing import Any
 
 from gramian.errors import GramianError
 from gramian.ir.cores import cores
+from gramian.ir.disk import is_on_disk
 from gramian.ir.sparse import densify, is_sparse
 from gramian.ops.generate import fresh_seeds
 from gramian.ops.index import writable
@@ -136,6 +137,8 @@ class Run:
 
     def may_have_workers(self, script: RunningScript) -> bool:
         free = not script.has_workers and script.thread == threading.get_ident()
+        if any(is_on_disk(self.variables[name]) for name in self.loop.parallel.results):
+            return False  # writing to one file from several places would have to be ordered
         return free and len(self.task.over) > 1 and self.workers > 1
 
     def go(self, script: RunningScript) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-LOAD = 0.1  # seconds for a compiled function from disk
-COMPILE = 1.5  # seconds for one that is compiled
+LOAD = 0.01  # seconds for a compiled function from disk
+COMPILE, COMPILE_LINE = 0.2, 0.01  # seconds for one that is compiled, and more for each line
 HEAD = """\
 import math
 import numpy as np
@@ -48,6 +48,11 @@ def folder() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
+def array(dtype: Any, dimensions: int, *, written: bool = False) -> str:
+    """The Numba type of a C-contiguous array. What is only read may also be an array that cannot be written."""
+    return f"Array({dtype}, {dimensions}, 'C', readonly={not written})"
+
+
 def name_of(source: str, signature: str) -> str:
     return "k" + hashlib.sha256(f"{signature}\n{source}".encode()).hexdigest()[:24]
 
@@ -58,7 +63,12 @@ def price(source: str, signature: str) -> float:
     if name in _functions:
         return 0.0
     on_disk = place is not None and any((place / "__pycache__").glob(f"{name}.*.nbc"))
-    return LOAD if on_disk else COMPILE
+    return LOAD if on_disk else compiling(source)
+
+
+def compiling(source: str) -> float:
+    """Seconds that the compiler probably takes."""
+    return COMPILE + COMPILE_LINE * source.count("\n")
 
 
 _functions: dict[str, Callable[..., Any]] = {}

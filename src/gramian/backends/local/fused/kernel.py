@@ -9,41 +9,46 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gramian.backends.local.fused.compiled import LOAD, price
 from gramian.backends.local.fused.panels import Pass
 from gramian.backends.local.fused.stored import StoredPass
+from gramian.ir.disk import is_on_disk
 from gramian.ir.fused import Pipeline
-from gramian.runtime.backend import Backend, kernel_of, one_by_one
+from gramian.runtime.backend import one_by_one
 
-LOAD_COMPILER = 0.6  # seconds: importing Numba
+if TYPE_CHECKING:
+    from gramian.backends.local import LocalBackend
+
+LOAD_COMPILER = 0.5  # seconds: importing Numba, and its first function
 CELL = 1.0e-9  # seconds for an operator on one cell, with NumPy
 
 
 class PipelineKernel:
     """A pipeline as a function of its operands, by the kernels of a backend or by compiled loops."""
 
-    def __init__(self, pipeline: Pipeline, backend: Backend) -> None:
+    def __init__(self, pipeline: Pipeline, backend: LocalBackend) -> None:
         self.pipeline = pipeline
-        self.kernels = partial(kernel_of, backend=backend)
+        self.kernels = backend.kernel_in_memory
         self.alone = one_by_one(pipeline, backend)
+        self.place = backend.home.places
         self.spent = 0.0  # seconds in NumPy's panels so far
 
     @cached_property
     def by_numpy(self) -> Pass:
-        return Pass(self.pipeline, self.kernels, compiled=False)
+        return Pass(self.pipeline, self.kernels, self.place, compiled=False)
 
     @cached_property
     def by_loops(self) -> Pass:
-        return Pass(self.pipeline, self.kernels, compiled=True)
+        return Pass(self.pipeline, self.kernels, self.place, compiled=True)
 
     def __call__(self, *operands: Any) -> Any:
-        if not all(is_dense(operand) for operand in operands):
+        if not all(is_dense(operand) or is_on_disk(operand) for operand in operands):
             return self.alone(*operands)
         if self.repays_compiling(operands):
             return self.by_loops.run(operands)
@@ -61,7 +66,7 @@ class PipelineKernel:
 
     def expected(self, operands: Sequence[Any]) -> float:
         """Seconds that NumPy would probably take for these operands."""
-        cells = max((o.size for o in operands if isinstance(o, np.ndarray)), default=0)
+        cells = max((o.size for o in operands if not isinstance(o, int | float)), default=0)
         return CELL * cells * len(self.pipeline.nodes)
 
     def price(self, operands: Sequence[Any]) -> float:
@@ -76,13 +81,13 @@ class StoredKernel:
     Operands that are not stored as they were expected to be, or not finite, go through the operators one by one.
     """
 
-    def __init__(self, pipeline: Pipeline, backend: Backend) -> None:
+    def __init__(self, pipeline: Pipeline, backend: LocalBackend) -> None:
         self.by_loops = StoredPass(pipeline)
         self.alone = one_by_one(pipeline, backend)
         self.spent = 0.0  # seconds in single operators so far
 
     def __call__(self, *operands: Any) -> Any:
-        if self.by_loops.suits(operands) and self.repays_compiling(operands):
+        if not any(map(is_on_disk, operands)) and self.by_loops.suits(operands) and self.repays_compiling(operands):
             found = self.by_loops.run(operands)
             if found is not None:
                 return found

@@ -58,7 +58,7 @@ class Loops:
 
     Its parameters are: the number of rows, the rows of a tile, then arrays for `panels`, `wholes`, `outs` and `partials`,
     and numbers for `scalars`, in that order. Columns and rows come as vectors, other matrices as they are, right sides of
-    products transposed. `partials` are added to; `wide` says which side of a `t(A) %*% B` its loops run along.
+    products transposed. `partials` are added to. `widths` are the columns of all that a row of a tile takes in the cache.
     """
 
     source: str

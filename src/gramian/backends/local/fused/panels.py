@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from gramian.backends.local.fused.compiled import array, function
 from gramian.backends.local.fused.loops import Loops, Writer, can_loop, narrow_side, wide_side, width
 from gramian.backends.local.fused.templates import TOTAL_EXTREMES
 from gramian.backends.local.threads import in_parallel
+from gramian.ir.disk import is_on_disk, panel_of
 from gramian.ir.fused import Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
 from gramian.ir.node import Node, convert_argument, literal_value, walk
 from gramian.ir.op import Op
@@ -89,7 +91,8 @@ class LoopStep(Step):
     def prepared(self, given: Values) -> tuple[list[Array], list[float]]:
         loops = self.loops
         numbers = (literal_value(n) if n.is_literal else given[n] for n in loops.scalars)
-        return [_as_whole(given[n]) for n in loops.wholes], [_as_number(n) for n in numbers]
+        # A number beside a matrix has its precision, as NumPy has it: cells equal to 0.1 are found in float32, too.
+        return [_as_whole(given[n]) for n in loops.wholes], [float(self.dtype.type(_as_number(n))) for n in numbers]
 
     def run(self, values: Values, partials: Values, whole: tuple[list[Array], list[float]], rows: int) -> None:
         loops = self.loops
@@ -159,17 +162,28 @@ def merged(node: Node, parts: Sequence[Any], kernel: Kernel) -> Any:
     return kernel(np.concatenate(rows))
 
 
+Place = Callable[[Sequence[tuple[int, int]], Any], Sequence[Any]]
+
+
+def in_memory(shapes: Sequence[tuple[int, int]], dtype: Any) -> list[Array]:
+    """Matrices to be written."""
+    return [np.empty(shape, dtype) for shape in shapes]
+
+
 # -- the whole pass ----------------------------------------------------------------------------------------------------
 
 
 class Pass:
     """A pipeline, ready to run over dense matrices; with `compiled`, by compiled loops wherever there are some.
 
-    `kernels` gives the kernels of single operators.
+    `kernels` gives the kernels of single operators, `place` the matrices for results, in memory or on disk.
     """
 
-    def __init__(self, pipeline: Pipeline, kernels: Callable[[Op], Kernel], *, compiled: bool) -> None:
+    def __init__(
+        self, pipeline: Pipeline, kernels: Callable[[Op], Kernel], place: Place = in_memory, *, compiled: bool
+    ) -> None:
         self.pipeline = pipeline
+        self.place = place
         self.kernels = kernels
         self.nodes = pipeline.nodes
         self.params = [n for n in walk(pipeline.roots) if n.is_var]
@@ -220,8 +234,6 @@ class Pass:
     ) -> list[Step]:
         if loops is None:
             return [OperatorStep(node, self.kernels(node.op), dtype) for node in segment]
-        from gramian.backends.local.fused.compiled import function
-
         return [LoopStep(loops, function(loops.source, signature(loops, types)), dtype)]
 
     def run(self, operands: Sequence[Any]) -> Any:
@@ -232,9 +244,13 @@ class Pass:
         steps = self.steps(types)
         wholes = [step.prepared(given) for step in steps]
         rows = self.pipeline.rows
-        results: Values = {n: np.empty((rows, width(n)), dtype) for n in outs if not n.is_var}
+        made = [n for n in outs if not n.is_var]
+        results: Values = dict(zip(made, self.place([(rows, width(n)) for n in made], dtype), strict=True))
+        on_disk = any(is_on_disk(m) for m in (*results.values(), *(given[n] for n in self.panels)))
 
         def work(chunk: tuple[int, int]) -> Values:
+            if on_disk:
+                return self._chunk_on_disk(steps, given, results, wholes, *chunk)
             return self._chunk(steps, given, results, wholes, *chunk)
 
         parts = in_parallel(work, self._chunks(rows))
@@ -251,6 +267,25 @@ class Pass:
         partial = sum(n.type.cells or 1 for n in self.nodes if is_partial(n))
         size = max(size, -(-rows * partial // LARGEST_PARTIALS))
         return [(first, min(rows, first + size)) for first in range(0, rows, size)]
+
+    def _chunk_on_disk(
+        self, steps: list[Step], given: Values, results: Values, wholes: list[Any], start: int, stop: int
+    ) -> Values:
+        """A chunk where some matrices are on disk, in parts that are small enough to be read whole."""
+        partials: Values = {}
+        size = max(1, CHUNK // self.widest)
+        for first in range(start, stop, size):
+            last = min(stop, first + size)
+            here = {n: panel_of(given[n], first, last) for n in self.panels}
+            made = {n: np.empty((last - first, width(n)), r.dtype) for n, r in results.items() if is_on_disk(r)}
+            views = {n: r[first:last] for n, r in results.items() if n not in made}
+            found = self._chunk(steps, here, made | views, wholes, 0, last - first)
+            for node, cells in made.items():
+                results[node].write(first, cells)
+            for node, part in found.items():
+                before = [partials[node]] if node in partials else []
+                partials[node] = merged(node, [*before, part], self.kernels(node.op))
+        return partials
 
     def _chunk(
         self, steps: list[Step], given: Values, results: Values, wholes: list[Any], start: int, stop: int
@@ -301,14 +336,10 @@ def segments(nodes: Sequence[Node], *, compiled: bool) -> list[list[Node]]:
 
 def signature(loops: Loops, types: Mapping[Node, str]) -> str:
     """The Numba signature of the function of some loops, for panels of the given element types."""
-
-    def array(dtype: str, is_vector: bool, is_read: bool = False) -> str:
-        return f"Array({dtype}, {1 if is_vector else 2}, 'C', readonly={is_read})"
-
     parts = ["int64", "int64"]
-    parts += [array(types[n], width(n) == 1, True) for n in loops.panels]
-    parts += [array("float64", 1 in (n.type.rows, n.type.cols), True) for n in loops.wholes]
-    parts += [array(types[n], width(n) == 1) for n in loops.outs]
-    parts += [array("float64", empty_partial(n).ndim == 1) for n in loops.partials]
+    parts += [array(types[n], 1 if width(n) == 1 else 2) for n in loops.panels]
+    parts += [array("float64", 1 if 1 in n.type.shape else 2) for n in loops.wholes]
+    parts += [array(types[n], 1 if width(n) == 1 else 2, written=True) for n in loops.outs]
+    parts += [array("float64", empty_partial(n).ndim, written=True) for n in loops.partials]
     parts += ["float64" for _ in loops.scalars]
     return f"void({', '.join(parts)})"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.fused.compiled import function, price
+from gramian.backends.local.fused.compiled import array, function, price
 from gramian.backends.local.fused.stored_loops import StoredLoops, StoredWriter
 from gramian.backends.local.fused.templates import template
 from gramian.backends.local.threads import in_parallel
@@ -76,13 +76,12 @@ class StoredPass:
         parts = ["int64"]
         for node in (loops.driver, *loops.spread):
             value = self.operand(operands, node)
-            parts += [f"{value.indptr.dtype}[::1]", f"{value.indices.dtype}[::1]", f"{value.data.dtype}[::1]"]
+            parts += [array(part.dtype, 1) for part in (value.indptr, value.indices, value.data)]
         for node in loops.dense:
-            flat = "::1" if _is_vector(node) else ":,::1"
-            parts.append(f"{self.operand(operands, node).dtype}[{flat}]")
+            parts.append(array(self.operand(operands, node).dtype, 1 if _is_vector(node) else 2))
         dtype = self.operand(operands, loops.driver).dtype
-        parts += [f"{dtype}[{':,::1' if self.cells[n] is Cells.DENSE else '::1'}]" for n in loops.outs]
-        parts += [f"float64[{':,::1' if self.new_partial(n).ndim == 2 else '::1'}]" for n in loops.partials]
+        parts += [array(dtype, 2 if self.cells[n] is Cells.DENSE else 1, written=True) for n in loops.outs]
+        parts += [array("float64", self.new_partial(n).ndim, written=True) for n in loops.partials]
         parts += ["float64"] * len(loops.scalars)
         return f"void({', '.join(parts)}, float64[::1])"
 

@@ -49,6 +49,7 @@ TEMPLATES: Mapping[str, str] = {
     "min": "smaller({0}, {1})",
     "max": "larger({0}, {1})",
     "ifelse": "({1} if {0} != 0.0 else {2})",
+    "replace": "({2} if ({0} == {1}) | (({0} != {0}) & ({1} != {1})) else {0})",
     "is.na": "(1.0 if {0} != {0} else 0.0)",
     "is.nan": "(1.0 if {0} != {0} else 0.0)",
     "is.infinite": "(1.0 if abs({0}) == INFINITY else 0.0)",
