@@ -194,6 +194,33 @@ def test_small_matrices_stay_in_memory() -> None:
     assert isinstance(run(REGISTRY["matrix"], [1.0, 100, 10, True], backend), np.ndarray)
 
 
+def test_sparse_matrices_stay_sparse() -> None:
+    backend = LocalBackend(budget=Budget(1 << 28))
+    stored = csr_array((np.ones(1000), (np.arange(1000) * 999, np.arange(1000) * 9)), shape=(1_000_000, 10_000))
+    column = np.full((1_000_000, 1), 2.0)
+    assert sparse.is_sparse(run(REGISTRY["*"], [stored, column], backend))
+    assert run(REGISTRY["sum"], [stored], backend) == 1000.0
+    assert sparse.is_sparse(run(REGISTRY["matrix"], [0, 1_000_000, 10_000, True], backend))
+
+
+def test_sparse_matrices_become_dense_on_disk() -> None:
+    backend = LocalBackend(budget=Budget(1 << 26))
+    stored = csr_array((np.ones(1000), (np.arange(1000) * 99, np.arange(1000) % 100)), shape=(100_000, 100))
+    made = run(REGISTRY["exp"], [stored], backend)
+    assert is_on_disk(made)
+    assert abs(run(REGISTRY["sum"], [made], backend) - (1e7 - 1000 + 1000 * np.e)) < 1e-3
+    assert is_on_disk(backend.writable(stored))
+
+
+def test_lists_keep_what_they_get() -> None:
+    backend = LocalBackend(budget=Tiny(large=1))
+    made = on_disk(X)
+    grown = run(REGISTRY["append"], [ListValue([made]), X], backend)
+    assert grown.items[0] is made
+    assert grown.items[1] is X
+    assert run(REGISTRY["as.matrix"], [ListValue([made])], backend) is made
+
+
 # ---- files ----
 
 

@@ -168,7 +168,7 @@ def matrices(sample: Sample) -> Mapping[int, Any]:
     return {at: v for at, v in enumerate(sample.values()) if isinstance(v, np.ndarray)}
 
 
-AT_ONCE = 20
+AT_ONCE = 8
 LOOPED = {*TEMPLATES, *ROWS, *TOTAL_EXTREMES, "sum", "colSums", "%*%"}
 
 

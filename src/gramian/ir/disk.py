@@ -43,9 +43,9 @@ class File:
         """
         _allow_many_files()
         try:
-            there = os.statvfs(folder)
-            if there.f_bavail * there.f_frsize < size:
-                raise _no_room(folder, size, f"there are {there.f_bavail * there.f_frsize / 1e9:.1f} GB left")
+            left = room_in(folder)
+            if left < size:
+                raise _no_room(folder, size, f"there are {left / 1e9:.1f} GB left")
             return cls(tempfile.TemporaryFile(dir=folder, buffering=0), folder)
         except OSError as problem:
             raise _no_room(folder, size, problem.strerror or str(problem)) from problem
@@ -74,6 +74,12 @@ def _read_into(descriptor: int, out: memoryview, offset: int) -> int:
     data = os.pread(descriptor, len(out), offset)
     out[: len(data)] = data
     return len(data)
+
+
+def room_in(folder: str) -> int:
+    """The bytes that a folder has left."""
+    there = os.statvfs(folder)
+    return there.f_bavail * there.f_frsize
 
 
 def _no_room(folder: str, size: int, reason: str) -> OperationError:
@@ -229,9 +235,13 @@ class DiskMatrix:
             panel[rows[here] - first, cols[here]] = values[here]
             self.write(first, panel)
 
+    def zeros(self) -> DiskMatrix:
+        """A matrix of zeros of the same size in the same folder."""
+        return DiskMatrix.new(self.shape, self.file.folder, self.dtype)
+
     def copy(self) -> DiskMatrix:
         """A matrix of its own to write into."""
-        found = DiskMatrix.new(self.shape, self.file.folder, self.dtype)
+        found = self.zeros()
         for first, panel in self.panels():
             found.write(first, panel)
         return found
@@ -309,6 +319,45 @@ class DiskTranspose:
     def copy(self) -> DiskMatrix:
         return self.written.copy()
 
+    def zeros(self) -> DiskMatrix:
+        return self.written.zeros()
+
+
+class SparsePanels:
+    """A sparse matrix by rows, which comes cell by cell some rows at a time, as one on disk does."""
+
+    ndim = 2
+
+    def __init__(self, stored: Any) -> None:
+        self.stored = stored
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.stored.shape[0]), int(self.stored.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.stored.dtype
+        return dtype
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def panel(self, first: int, last: int) -> Dense:
+        found: Dense = self.stored[first:last].toarray()
+        return found
+
+    def load(self) -> Dense:
+        return self.panel(0, self.shape[0])
+
 
 class Room:
     """Where readers put matrices: in memory, whatever it takes. Backends know better."""
@@ -321,10 +370,11 @@ class Room:
         """Refuse what needs so many bytes of memory, if there is no room for it."""
 
 
-ON_DISK = (DiskMatrix, DiskTranspose)
+ON_DISK = (DiskMatrix, DiskTranspose, SparsePanels)
 
 
 def is_on_disk(value: object) -> bool:
+    """Does the matrix come in panels?"""
     return isinstance(value, ON_DISK)
 
 

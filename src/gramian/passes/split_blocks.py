@@ -26,15 +26,13 @@ from gramian.ir.program import (
     Region,
     Statement,
     While,
-    items,
     map_functions,
     map_regions,
     nodes,
 )
 from gramian.ir.types import Kind
 from gramian.passes.facts import Facts
-
-PREFIX = "t__s"  # of variables that values cross from one block to the next in
+from gramian.passes.temporaries import Temporaries
 
 
 def split_blocks(program: Program, facts: Facts) -> Program:
@@ -67,12 +65,7 @@ class Splitter:
 
     def __init__(self, function: Function) -> None:
         self.whole = function
-        self.count = sum(
-            name.startswith(PREFIX)
-            for item in items(function.body)
-            if isinstance(item, Block)
-            for name in (s.target for s in item.statements if isinstance(s, Assign))
-        )
+        self.fresh = Temporaries(function).fresh
 
     def function(self) -> Function:
         if not any(is_uncertain(n) for n in nodes(self.whole.body)):
@@ -132,8 +125,7 @@ class Splitter:
         crossing = self._crossing(done, tail, holders)
         extra = []
         for node in crossing:
-            self.count += 1
-            holders[node] = f"{PREFIX}{self.count}"
+            holders[node] = self.fresh()
             extra.append(Assign(holders[node], node, block.spans.get(node, head[-1].span)))
         memo: dict[Node, Node] = {n: var(name, n.type) for n, name in holders.items()}
         # Variables keep their value over the cut, unless the first block has assigned them.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramian.backends.local.dispatch import dispatching, made_dense
+from gramian.backends.local.dispatch import TooDenseError, dispatching, made_dense, making_dense_if
 from gramian.budget import Budget
+from gramian.ir.disk import room_in
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
-from gramian.ops.index import writable
+from gramian.ops.index import DENSE_UP_TO, writable
 from gramian.runtime.backend import Kernel
 from gramian.settings import PRECISIONS
 
@@ -84,7 +85,12 @@ class LocalBackend:
         """The kernel for matrices in memory; `large` is for those of at least so many cells, and those on disk."""
 
         def sparse(*values: Any) -> Any:
-            return sparse_kernel(op)(*values)
+            with making_dense_if(self._has_room_for):
+                try:
+                    return sparse_kernel(op)(*values)
+                except TooDenseError:
+                    dense = [self.home.dense(value) for value in values]
+            return (self.kernel(op) or op.kernel)(*dense)
 
         if self.precision == "double":
             return dispatching(op, op.kernel, sparse, large, cells)
@@ -93,9 +99,15 @@ class LocalBackend:
         dense, sparse = single.kernel_in_single(op), single.sparse_kernel_in_single(op, sparse)
         return single.narrowing(dispatching(op, dense, sparse, large, cells))
 
+    def _has_room_for(self, size: int) -> bool:
+        """May a sparse matrix become a dense one of so many bytes? What disk has no room for either has its own error."""
+        return self.budget.keeps(size) or size > room_in(self.budget.scratch)
+
     def writable(self, target: Any) -> Any:
         """A copy of a matrix to write into by index."""
-        if isinstance(target, np.ndarray) and target.nbytes >= self.budget.large:
+        cells = target.shape[0] * target.shape[1] if is_sparse(target) else 0
+        dense = target.nbytes if isinstance(target, np.ndarray) else cells * self.cell_bytes
+        if dense >= self.budget.large and cells <= DENSE_UP_TO:
             from gramian.backends.local.disk.index import copied
 
             return copied(self.home, target)

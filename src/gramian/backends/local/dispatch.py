@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import inf
 from typing import Any
 
@@ -89,10 +91,28 @@ def has_sparse(value: Any) -> bool:
     return is_sparse(value)
 
 
+class TooDenseError(OperationError):
+    """A sparse matrix is needed cell by cell, and memory has no room for that."""
+
+
+_has_room: ContextVar[Callable[[int], bool]] = ContextVar("room for dense matrices", default=lambda size: True)
+
+
+@contextmanager
+def making_dense_if(has_room: Callable[[int], bool]) -> Iterator[None]:
+    """Meanwhile sparse matrices become dense ones only where there is room for so many bytes."""
+    token = _has_room.set(has_room)
+    try:
+        yield
+    finally:
+        _has_room.reset(token)
+
+
 def made_dense(op: Op, value: Any) -> Any:
     """The value with sparse matrices made dense.
 
     Raises:
+        TooDenseError: there is no room for it.
         OperationError: that would take more memory than the machine has.
     """
     if isinstance(value, ListValue):
@@ -107,4 +127,6 @@ def made_dense(op: Op, value: Any) -> Any:
             f"{needed / 1e9:.1f} GB; this machine has {there / 1e9:.1f} GB",
             "take fewer rows or columns at a time, or operations that keep zeros zero",
         )
+    if not _has_room.get()(needed):
+        raise TooDenseError(f"{describe_op(op)} needs {needed / 1e9:.1f} GB for a sparse matrix cell by cell")
     return value.toarray()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gramian.ir.disk import is_on_disk
 from gramian.ir.sparse import is_sparse
 from gramian.ops.generate import fresh_seeds
 from gramian.ops.text import out
@@ -124,6 +125,8 @@ def zero(value: Any) -> Any:
     """A matrix of zeros of the same size, stored in the same way."""
     if is_sparse(value):
         return type(value)(value.shape, dtype=value.dtype)
+    if is_on_disk(value):
+        return value.zeros()
     return np.zeros(value.shape, value.dtype)
 
 

@@ -14,7 +14,7 @@ from gramian.backends.local.threads import in_parallel
 from gramian.budget import Budget
 from gramian.cost.memory import bytes_text
 from gramian.errors import OperationError
-from gramian.ir.disk import BATCH, DiskMatrix, Room, is_on_disk, panel_of, put
+from gramian.ir.disk import BATCH, DiskMatrix, Room, SparsePanels, is_on_disk, put
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import REGISTRY
 from gramian.ir.sparse import by_rows, is_sparse
@@ -98,11 +98,8 @@ class Home(Room):
         )
 
     def dense(self, value: Any) -> Any:
-        """A sparse matrix cell by cell, on disk if memory has no room for it."""
-        if not is_sparse(value):
-            return value
-        value = by_rows(value)
-        return self.by_panels(value.shape[0], value.shape[1], lambda first, last: panel_of(value, first, last))
+        """The matrix, a sparse one as panels of dense rows."""
+        return SparsePanels(by_rows(value)) if is_sparse(value) else value
 
     # -- making matrices --------------------------------------------------------------------------------------------
 

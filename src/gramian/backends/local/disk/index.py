@@ -11,7 +11,7 @@ from gramian.backends.local.disk.home import Home, parts_of
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.op import Op
-from gramian.ir.sparse import is_sparse
+from gramian.ir.sparse import LARGEST_ZERO, is_sparse, zeros
 from gramian.ir.values import ListValue
 from gramian.ops.index import bounds, store
 
@@ -52,7 +52,9 @@ def transpose(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
 
 
 def same(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
-    """What gives its argument as it is."""
+    """What gives its argument as it is, as.matrix() also that of a list."""
+    if isinstance(values[0], ListValue) and len(values[0]) == 1:
+        values = (values[0].items[0], *values[1:])
     return values[0] if is_on_disk(values[0]) and all(v is None for v in values[1:]) else NO
 
 
@@ -101,6 +103,8 @@ def reshape(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
     """The same cells by rows are a view; by columns, the transpose of one of the transpose."""
     data, rows, cols, byrow = values
     if isinstance(data, int | float) and not isinstance(data, bool):
+        if data == 0 and rows * cols >= LARGEST_ZERO:
+            return zeros(rows, cols, home.dtype)
         return home.by_panels(rows, cols, lambda a, b: np.full((b - a, cols), float(data), home.dtype))
     if not is_matrix(data) or is_sparse(data) or data.size != rows * cols:
         return NO
@@ -138,6 +142,7 @@ WAYS: Mapping[str, Callable[[Home, Op, tuple[Any, ...]], Any]] = {
     "compress": same,
     "decompress": same,
     "cbind": bind_columns,
+    "append": bind_columns,
     "rbind": bind_rows,
     "matrix": reshape,
     "rev": reverse,

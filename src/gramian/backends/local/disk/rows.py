@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.disk.home import Home, parts_of
+from gramian.backends.local.disk.home import Home, in_memory, parts_of
 from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
-from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of, put
+from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import Node, build, literal
 from gramian.ir.op import Op
 from gramian.ir.sparse import by_rows, is_sparse
@@ -43,14 +43,17 @@ def each_row(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
     rest = home.loaded(rest, op.name)
     x = by_rows(x) if is_sparse(x) else x
     kernel = home.backend.kernel_in_memory(op)
-    cols = kernel(panel_of(x, 0, 1), *rest).shape[1]
-    return home.by_panels(x.shape[0], cols, lambda a, b: kernel(panel_of(x, a, b), *rest), widest=x.shape[1])
+
+    def made(first: int, last: int) -> Any:
+        return in_memory(kernel(panel_of(x, first, last), *rest))  # on disk if a sparse operand left no room for it
+
+    return home.by_panels(x.shape[0], made(0, 1).shape[1], made, widest=x.shape[1])
 
 
 def remove_empty(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
     """Rows, or columns, of a matrix on disk. Which ones are kept is known before the size of the result is needed."""
     target, margin, select, empty_return = values
-    if not is_on_disk(target) or 0 in target.shape:
+    if not is_matrix(target) or is_sparse(target) or 0 in target.shape:
         return NO
     if select is None:
         marks = over_panels(home, [target], filled("rowSums" if margin == "rows" else "colSums"))
@@ -69,19 +72,19 @@ def filled(total: str) -> Callable[[Node], Sequence[Node]]:
     return lambda x: [build(total, (build("!=", (x, literal(0.0))),))]
 
 
-def kept(home: Home, target: DiskMatrix, margin: str, keep: Any, empty_return: bool) -> Any:
+def kept(home: Home, target: Any, margin: str, keep: Any, empty_return: bool) -> Any:
     rows, cols = target.shape
     if not keep.any():
         count = int(empty_return)
         return np.zeros((count, cols) if margin == "rows" else (rows, count), home.dtype)
     if margin == "cols":
-        return home.by_panels(rows, int(keep.sum()), lambda a, b: target.panel(a, b)[:, keep], widest=cols)
+        return home.by_panels(rows, int(keep.sum()), lambda a, b: panel_of(target, a, b)[:, keep], widest=cols)
     found = home.place(int(keep.sum()), cols)
     start = 0
     for first, last in parts_of(rows, cols):
         here = keep[first:last]
         if here.any():
-            put(found, start, target.panel(first, last)[here])
+            put(found, start, panel_of(target, first, last)[here])
             start += int(here.sum())
     return found
 
