@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 import gramian.ops  # noqa: F401  registers the operators
 from gramian.backends.local import LocalBackend
-from gramian.backends.local.fused import compiled, kernel as module, panels
+from gramian.backends.local.fused import compiled, kernel as module, ledger, panels
 from gramian.backends.local.fused.kernel import PipelineKernel
 from gramian.backends.local.fused.loops import Writer
 from gramian.backends.local.fused.panels import Pass
@@ -50,6 +50,13 @@ def check(result: Any) -> None:
 # -- the choice --------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def memories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder where it is kept how long pipelines took; no test sees that of others."""
+    monkeypatch.setattr(ledger, "folder", lambda: tmp_path)
+    return tmp_path
+
+
 class Watched(PipelineKernel):
     """Notes what runs; a run by NumPy takes `seconds`, and compiled loops are there after `costs`."""
 
@@ -76,6 +83,30 @@ def test_loops_are_compiled_when_numpy_has_taken_as_long(monkeypatch: pytest.Mon
     for _ in range(6):
         check(kernel(X, 2.0))
     assert kernel.ran == ["numpy"] * 4 + ["loops"] * 2
+
+
+def test_what_earlier_processes_took_counts(monkeypatch: pytest.MonkeyPatch, memories: Path) -> None:
+    monkeypatch.setattr(module, "CELL", 2e-5)  # enough for a look
+    ran = []
+    for _ in range(6):
+        kernel = Watched(monkeypatch, seconds=0.4, costs=1.5)
+        check(kernel(X, 2.0))
+        ran += kernel.ran
+    assert ran == ["numpy"] * 4 + ["loops"] * 2
+    (file,) = memories.iterdir()
+    file.write_text("damaged", encoding="utf-8")
+    kernel = Watched(monkeypatch, seconds=0.4, costs=1.5)
+    check(kernel(X, 2.0))
+    assert kernel.ran == ["numpy"]
+
+
+def test_without_a_folder_each_process_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "folder", lambda: None)
+    for _ in range(2):
+        kernel = Watched(monkeypatch, seconds=0.4, costs=1.5)
+        for _ in range(5):
+            check(kernel(X, 2.0))
+        assert kernel.ran == ["numpy"] * 4 + ["loops"]
 
 
 def test_quick_pipelines_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +156,7 @@ def test_time_counts_even_if_an_operator_fails(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(kernel.by_numpy, "run", fail)
     with pytest.raises(ValueError, match="no such probability"):
         kernel(X, 2.0)
-    assert kernel.spent == pytest.approx(0.4)
+    assert kernel.ledger.here == pytest.approx(0.4)
 
 
 def test_sparse_operands_go_operator_by_operator(monkeypatch: pytest.MonkeyPatch) -> None:

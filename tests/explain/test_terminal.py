@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from explained import GOLDEN, explained, explained_run, shown
 
-from gramian.backends.local.fused import compiled, kernel
+from gramian.backends.local.fused import compiled, kernel, ledger
 from gramian.explain.terminal import WIDE, rows, show
 from gramian.explain.words import seconds_text, share_text
 from gramian.settings import Settings
@@ -24,7 +24,8 @@ TRAIN = (GOLDEN / "train.dml").read_text(encoding="utf-8")
 def _nothing_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is compiled already decides about kernels, and whether the compiler is loaded."""
     monkeypatch.setattr(kernel, "LOAD_COMPILER", 0.0)
-    monkeypatch.setattr(compiled, "folder", lambda: tmp_path)
+    for module in (compiled, ledger):
+        monkeypatch.setattr(module, "folder", lambda: tmp_path)
     monkeypatch.setattr(compiled, "_functions", {})
 
 

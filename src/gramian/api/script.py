@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,14 @@ class Script:
         Raises:
             ScriptError: something went wrong, with its place.
         """
+        self._execution.run()
+
+    @cached_property
+    def _execution(self) -> Execution:
+        """What runs the script. It keeps the plans that it compiles while running, for the next run."""
         settings = self.settings
         backend = LocalBackend(settings.precision, Budget(settings.memory, settings.scratch))
-        Execution(self.program, backend, settings, self.statistics).run()
+        return Execution(self.program, backend, settings, self.statistics)
 
 
 def read_text(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gramian.backends.local.allocation import keep_freed_memory
 from gramian.backends.local.dispatch import TooDenseError, dispatching, made_dense, making_dense_if
 from gramian.budget import Budget
 from gramian.ir.disk import room_in
@@ -46,6 +47,7 @@ class LocalBackend:
         self.precision = precision
         self.budget = budget or Budget()
         self.cell_bytes = PRECISIONS[precision]
+        keep_freed_memory()
 
     @cached_property
     def home(self) -> Home:

@@ -101,7 +101,7 @@ def _compile(name: str, source: str, signature: str) -> Callable[..., Any]:
 
 def _from_disk(file: Path, text: str) -> Callable[..., Any]:
     if not file.exists() or file.read_bytes() != text.encode():
-        _write(file, text)
+        write(file, text)
     module = ModuleType(file.stem)
     module.__file__ = str(file)
     sys.modules[file.stem] = module  # Numba looks the module up by its name, and the file beside it
@@ -115,7 +115,7 @@ def _remove(place: Path, name: str) -> None:
             file.unlink(missing_ok=True)
 
 
-def _write(file: Path, text: str) -> None:
+def write(file: Path, text: str) -> None:
     """Whole or not at all, also if several processes write it at once."""
     with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False, encoding="utf-8") as out:
         out.write(text)

@@ -1,8 +1,8 @@
 """Choosing how a pipeline runs: compiled loops repay their compiler only if the pipeline runs long enough.
 
 The rule is that of renting or buying: operators run panel by panel with NumPy until they have taken as long as compiling
-would, so that nobody waits more than twice as long as with the best choice. What is compiled already is used at once, and
-so is the compiler if the first run alone is expected to take longer than it.
+would, in this process and in earlier ones, so that nobody waits more than twice as long as with the best choice. What is
+compiled already is used at once, and so is the compiler if the first run alone is expected to take longer than it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramian.backends.local.fused.compiled import LOAD, price
+from gramian.backends.local.fused.ledger import Ledger
 from gramian.backends.local.fused.panels import Pass
 from gramian.backends.local.fused.stored import StoredPass
 from gramian.ir.disk import is_on_disk
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gramian.backends.local import LocalBackend
 
 LOAD_COMPILER = 0.5  # seconds: importing Numba, and its first function
-CELL = 1.0e-9  # seconds for an operator on one cell, with NumPy
+CELL = 4e-10  # seconds for an operator on one cell, with NumPy on two cores
 
 
 class PipelineKernel:
@@ -37,7 +38,7 @@ class PipelineKernel:
         self.kernels = backend.kernel_in_memory
         self.alone = one_by_one(pipeline, backend)
         self.place = backend.home.places
-        self.spent = 0.0  # seconds in NumPy's panels so far
+        self.ledger = Ledger()
 
     @cached_property
     def by_numpy(self) -> Pass:
@@ -56,13 +57,19 @@ class PipelineKernel:
         try:
             return self.by_numpy.run(operands)
         finally:
-            self.spent += perf_counter() - start
+            self._count(perf_counter() - start, operands)
+
+    def _count(self, seconds: float, operands: Sequence[Any]) -> None:
+        worth_it = self.ledger.here + seconds >= LOAD
+        self.ledger.add(seconds, self.by_loops.functions(operands) if worth_it else None)
 
     def repays_compiling(self, operands: Sequence[Any]) -> bool:
         if self.by_loops.is_ready(operands):
             return True
-        expected = self.spent + self.expected(operands)
-        return expected >= LOAD and expected >= self.price(operands)
+        expected = self.expected(operands)
+        if expected + self.ledger.here < LOAD:
+            return False
+        return expected + self.ledger.total(self.by_loops.functions(operands)) >= self.price(operands)
 
     def expected(self, operands: Sequence[Any]) -> float:
         """Seconds that NumPy would probably take for these operands."""
@@ -84,10 +91,11 @@ class StoredKernel:
     def __init__(self, pipeline: Pipeline, backend: LocalBackend) -> None:
         self.by_loops = StoredPass(pipeline)
         self.alone = one_by_one(pipeline, backend)
-        self.spent = 0.0  # seconds in single operators so far
+        self.ledger = Ledger()
 
     def __call__(self, *operands: Any) -> Any:
-        if not any(map(is_on_disk, operands)) and self.by_loops.suits(operands) and self.repays_compiling(operands):
+        suits = not any(map(is_on_disk, operands)) and self.by_loops.suits(operands)
+        if suits and self.repays_compiling(operands):
             found = self.by_loops.run(operands)
             if found is not None:
                 return found
@@ -95,13 +103,14 @@ class StoredKernel:
         try:
             return self.alone(*operands)
         finally:
-            self.spent += perf_counter() - start
+            self.ledger.add(perf_counter() - start, self.by_loops.functions(operands) if suits else None)
 
     def repays_compiling(self, operands: Sequence[Any]) -> bool:
-        expected = self.spent + self.by_loops.expected(operands)
-        if expected < LOAD:
+        expected = self.by_loops.expected(operands)
+        if expected + self.ledger.here < LOAD:
             return False
-        return expected >= self.by_loops.price(operands) + ("numba" not in sys.modules) * LOAD_COMPILER
+        price = self.by_loops.price(operands) + ("numba" not in sys.modules) * LOAD_COMPILER
+        return expected + self.ledger.total(self.by_loops.functions(operands)) >= price
 
 
 def is_dense(value: Any) -> bool:

@@ -27,7 +27,7 @@ from gramian.runtime.backend import Kernel
 Array = Any
 Values = dict[Node, Any]
 CHUNK = 1 << 19  # cells of the widest operand in a chunk: small enough for all cores to be busy to the end
-PANEL = 1 << 15  # cells of a panel that operators work on one after the other: it stays in the second-level cache
+PANEL = 1 << 17  # cells of a panel that operators work on one after the other: smaller ones spend their time in Python
 TILE = 1 << 12  # cells of a tile in compiled loops, in the first-level cache
 LARGEST_PARTIALS = 1 << 23  # cells of the partial results of all chunks together
 
@@ -53,6 +53,11 @@ class OperatorStep(Step):
     kernel: Kernel
     dtype: np.dtype[Any]
 
+    def __post_init__(self) -> None:
+        self.crosses = role_of(self.node) is Role.CROSS
+        self.is_partial = is_partial(self.node)
+        self.inputs = inputs_of(self.node)
+
     def prepared(self, given: Values) -> dict[int, Any]:
         """The operands that each panel needs as a whole, by position. A square matrix may be read by panels beside that."""
         node = self.node
@@ -67,12 +72,12 @@ class OperatorStep(Step):
 
     def run(self, values: Values, partials: Values, whole: dict[int, Any], rows: int) -> None:
         node = self.node
-        if role_of(node) is Role.CROSS:
-            a, b = (values[arg] for arg in inputs_of(node))
+        if self.crosses:
+            a, b = (values[arg] for arg in self.inputs)
             found = a.T @ b
         else:
             found = self.kernel(*(whole[at] if at in whole else values[arg] for at, arg in enumerate(node.args)))
-        if is_partial(node):
+        if self.is_partial:
             partials[node] = found if node not in partials else merged(node, [partials[node], found], self.kernel)
         elif node in values:
             values[node][...] = found

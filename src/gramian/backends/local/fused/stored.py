@@ -62,6 +62,10 @@ class StoredPass:
             return False
         return all(np.isfinite(self.operand(operands, n)).all() for n in self.loops.dense)
 
+    def functions(self, operands: Sequence[Any]) -> list[tuple[str, str]]:
+        """Source and signature of the compiled function that these operands need."""
+        return [(self.loops.source, self.signature(operands))]
+
     def price(self, operands: Sequence[Any]) -> float:
         return price(self.loops.source, self.signature(operands))
 
