@@ -17,7 +17,7 @@ import gramian
 
 ROOT = Path(gramian.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "source", "settings", "budget"),
+    ("errors", "source", "settings", "budget", "spare"),
     ("ir",),
     ("io",),
     ("ops",),

@@ -16,6 +16,9 @@ from suite.workload import Workload
 # Slow workloads end early: after three turns, none begins once this many seconds have passed.
 PATIENCE = 120.0
 FEWEST = 3
+# Each side warms up for so many seconds of its own measure: compilers that compile what has run for long get their chance.
+WARM_UP = 2.0
+MOST_WARM_UPS = 50
 
 
 class DisagreementError(Exception):
@@ -50,7 +53,7 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
     try:
         for name in (GRAMIAN, *peers):
             sides[name] = side(name, workload, quick, folder)
-        first = {name: _warm_up(name, each) for name, each in sides.items()}
+        first = {name: _warm_up(name, each, 0.0 if quick else WARM_UP) for name, each in sides.items()}
         ours = sides[GRAMIAN].out
         differences = {
             peer: difference(workload, peer, ours, sides[peer].out) for peer in peers if peer not in workload.limits
@@ -61,13 +64,13 @@ def measure(workload: Workload, peers: Sequence[str], repeat: int, quick: bool, 
             each.close()
 
 
-def _warm_up(name: str, each: Side) -> float:
+def _warm_up(name: str, each: Side, least: float) -> float:
     """The seconds of the first turn; turns in which a side still warms up do not count."""
     each.out.unlink(missing_ok=True)
-    first = _turn(name, each)
-    for _ in range(each.warm_up - 1):
-        _turn(name, each)
-    return first
+    seconds = [_turn(name, each)]
+    while len(seconds) < each.warm_up or (sum(seconds) < least and len(seconds) < MOST_WARM_UPS):
+        seconds.append(_turn(name, each))
+    return seconds[0]
 
 
 def _turn(name: str, each: Side) -> float:

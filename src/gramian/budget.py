@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from gramian.errors import UsageError
+from gramian.spare import Spare
 
 SHARE = 0.7  # of the machine's memory, where no budget is given
 LEAST = 256_000_000  # bytes: Python with all libraries that a script may load takes almost as much
@@ -139,6 +140,7 @@ class Budget:
         self.limit = default_size() if limit is None else limit
         self.large = large
         self.scratch = scratch or scratch_folder()
+        self.spare = Spare(self.limit // 8)
         self._reserved = 0
         self._lock = threading.Lock()
 
@@ -153,7 +155,10 @@ class Budget:
 
     def keeps(self, size: int) -> bool:
         """Is there room for a value of so many bytes that is to be made?"""
-        return size < self.large or size <= self.free()
+        if size < self.large or size <= self.free():
+            return True
+        self.spare.clear()
+        return size <= self.free()
 
     def loads(self, size: int) -> bool:
         """Is there room for so many bytes that cannot be anywhere but in memory?"""

@@ -121,7 +121,7 @@ def fused_graph(roots: Sequence[Node]) -> dict[Node, Node]:
     before: dict[Node, Node] = {}
     for node in walk(roots):
         args = tuple(before[a] for a in node.args)
-        before[node] = _as_sums(node if args == node.args else rebuild(node, args))
+        before[node] = as_sums(node if args == node.args else rebuild(node, args))
     tops = [before[root] for root in roots]
     groups = [g for g in Groups(tops, _clock(tops)).found() if is_worthwhile(g)]
     after = _replaced(tops, groups)
@@ -139,14 +139,47 @@ def _clock(tops: Sequence[Node]) -> dict[Node, int]:
     return found
 
 
-def _as_sums(node: Node) -> Node:
-    """Means are sums: partial means of panels would not combine."""
-    match node.op.name:
-        case "mean" if node.args[1].op is ABSENT and node.args[0].type.cells:
-            return build("/", (build("sum", (node.args[0],)), literal(float(node.args[0].type.cells))))
-        case "colMeans" if node.args[0].type.rows and node.args[0].type.cols:
-            return build("/", (build("colSums", (node.args[0],)), literal(float(node.args[0].type.rows))))
+def as_sums(node: Node) -> Node:
+    """Means and variances are sums: partial means of panels would not combine."""
+    name = node.op.name
+    if name in MEANS and (name != "mean" or node.args[1].op is ABSENT):
+        x = node.args[0]
+        count = _count(MEANS[name], x)
+        return _mean(MEANS[name], x, count) if count else node
+    if name in VARIANCES and not node.is_var:  # "var" is the variance, and what leaves are called
+        x = node.args[0]
+        count = _count(VARIANCES[name], x)
+        if count and count > 1 and (x.type.cells or 0) >= SMALLEST_ALONE and not is_sparse_type(x.type):
+            found = _variance(VARIANCES[name], x, count)
+            return build("sqrt", (found,)) if name.lower().endswith("sds") or name == "sd" else found
     return node
+
+
+MEANS = {"mean": "sum", "colMeans": "colSums"}
+VARIANCES = {
+    **{"var": "sum", "colVars": "colSums", "rowVars": "rowSums"},
+    **{"sd": "sum", "colSds": "colSums", "rowSds": "rowSums"},
+}
+
+
+def _count(total: str, x: Node) -> int | None:
+    """The number of cells in each sum; None if it is not known, or if there are none."""
+    if not x.type.cells:
+        return None
+    return {"sum": x.type.cells, "colSums": x.type.rows, "rowSums": x.type.cols}[total]
+
+
+def _mean(total: str, x: Node, count: int) -> Node:
+    return build("/", (build(total, (x,)), literal(float(count))))
+
+
+def _variance(total: str, x: Node, count: int) -> Node:
+    """In two passes; the sum of the deviations, which rounding keeps from zero, corrects the second, as the kernels do."""
+    deviations = build("-", (x, _mean(total, x, count)))
+    rest = build(total, (deviations,))
+    correction = build("/", (build("*", (rest, rest)), literal(float(count))))
+    squares = build("-", (build(total, (build("*", (deviations, deviations)),)), correction))
+    return build("/", (build("max", (squares, literal(0.0))), literal(float(count - 1))))
 
 
 def _replaced(tops: Sequence[Node], groups: Sequence[Group]) -> dict[Node, Node]:

@@ -55,7 +55,9 @@ def shared_copy(value: Any) -> Any:
 def is_shared(value: Any) -> bool:
     while isinstance(value, np.ndarray):
         value = value.base
-    return isinstance(value.obj if isinstance(value, memoryview) else value, mmap)
+    return (
+        type(value.obj if isinstance(value, memoryview) else value) is mmap
+    )  # spare blocks are subclasses, and private
 
 
 # -- in the script's process ------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Home(Room):
         for shape in shapes:
             size = shape[0] * shape[1] * kind.itemsize
             if self.budget.keeps(size) and (taken == 0 or self.budget.keeps(size + taken)):
-                found.append(np.empty(shape, kind))
+                found.append(self.budget.spare.empty(shape, kind))
                 taken += size
             else:
                 found.append(DiskMatrix.new(shape, self.budget.scratch, kind))
