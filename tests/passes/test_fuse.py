@@ -41,7 +41,7 @@ from gramian.ir.types import matrix
 from gramian.ir.verify import verify
 from gramian.passes import fuse as module
 from gramian.passes.facts import Facts
-from gramian.passes.fuse import as_sums, Groups, fuse, fused_graph, is_worthwhile
+from gramian.passes.fuse import Groups, as_sums, fuse, fused_graph, is_worthwhile
 from gramian.runtime.backend import kernel_of, one_by_one
 from gramian.settings import Settings
 from gramian.source import Source, Span

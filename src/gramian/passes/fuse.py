@@ -157,8 +157,8 @@ def as_sums(node: Node) -> Node:
 
 MEANS = {"mean": "sum", "colMeans": "colSums"}
 VARIANCES = {
-    **{"var": "sum", "colVars": "colSums", "rowVars": "rowSums"},
-    **{"sd": "sum", "colSds": "colSums", "rowSds": "rowSums"},
+    "var": "sum", "colVars": "colSums", "rowVars": "rowSums",
+    "sd": "sum", "colSds": "colSums", "rowSds": "rowSums",
 }
 
 
