@@ -157,8 +157,12 @@ def as_sums(node: Node) -> Node:
 
 MEANS = {"mean": "sum", "colMeans": "colSums"}
 VARIANCES = {
-    "var": "sum", "colVars": "colSums", "rowVars": "rowSums",
-    "sd": "sum", "colSds": "colSums", "rowSds": "rowSums",
+    "var": "sum",
+    "colVars": "colSums",
+    "rowVars": "rowSums",
+    "sd": "sum",
+    "colSds": "colSums",
+    "rowSds": "rowSums",
 }
 
 

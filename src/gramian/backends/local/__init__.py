@@ -32,6 +32,12 @@ INDIFFERENT = frozenset(
 
 
 READERS = ("read", "readMM")
+IMAGES = frozenset(
+    {
+        *("conv2d", "conv2d_backward_filter", "conv2d_backward_data"),
+        *("max_pool", "avg_pool", "max_pool_backward", "avg_pool_backward"),
+    }
+)
 
 
 class LocalBackend:
@@ -95,10 +101,11 @@ class LocalBackend:
             return (self.kernel(op) or op.kernel)(*dense)
 
         if self.precision == "double":
-            return dispatching(op, op.kernel, sparse, large, cells)
+            return dispatching(op, images_kernel(op) or op.kernel, sparse, large, cells)
         from gramian.backends.local import single
 
-        dense, sparse = single.kernel_in_single(op), single.sparse_kernel_in_single(op, sparse)
+        dense = images_kernel(op) or single.kernel_in_single(op)
+        sparse = single.sparse_kernel_in_single(op, sparse)
         return single.narrowing(dispatching(op, dense, sparse, large, cells))
 
     def _has_room_for(self, size: int) -> bool:
@@ -132,3 +139,12 @@ def sparse_kernel(op: Op) -> Kernel:
     if op.name in FIRST:
         return lambda *values: (FIRST[op.name] if is_sparse(values[0]) else dense)(*values)
     return ANY.get(op.name, dense)
+
+
+def images_kernel(op: Op) -> Kernel | None:
+    """The kernel of an operator on batches of images."""
+    if op.name not in IMAGES:
+        return None
+    from gramian.backends.local.images.choice import ImagesKernel
+
+    return ImagesKernel(op)

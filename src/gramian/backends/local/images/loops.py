@@ -1,0 +1,153 @@
+"""Loops over the cells under windows, for Numba: their text is compiled like that of pipelines.
+
+Arrays are C-contiguous; images have four dimensions, as `gramian.ops.windows` tells. `down` and `across` count windows.
+Each function stands for itself, without names from outside.
+"""
+
+# Numba infers the types.
+# mypy: ignore-errors
+
+
+def unfold(images, columns, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """The cells under each window as a column: `columns` is (channels * size_h * size_w, images, down, across)."""
+    count, channels, height, width = images.shape
+    down, across = columns.shape[2], columns.shape[3]
+    for c in range(channels):
+        for i in range(size_h):
+            for j in range(size_w):
+                row = (c * size_h + i) * size_w + j
+                # Windows from `first` to below `last` have a cell of the image at this place, others padding.
+                first = min(across, max(0, -((j - pad_w) // stride_w)))
+                last = max(first, min(across, (width - 1 - j + pad_w) // stride_w + 1))
+                for n in range(count):
+                    for y in range(down):
+                        h = y * stride_h + i - pad_h
+                        if h < 0 or h >= height:
+                            for x in range(across):
+                                columns[row, n, y, x] = 0
+                            continue
+                        for x in range(first):
+                            columns[row, n, y, x] = 0
+                        if stride_w == 1:
+                            start = j - pad_w
+                            for x in range(first, last):
+                                columns[row, n, y, x] = images[n, c, h, x + start]
+                        else:
+                            for x in range(first, last):
+                                columns[row, n, y, x] = images[n, c, h, x * stride_w + j - pad_w]
+                        for x in range(last, across):
+                            columns[row, n, y, x] = 0
+
+
+def fold(columns, images, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """Add each column of cells to the cells under its window: the opposite of `unfold`."""
+    count, channels, height, width = images.shape
+    down, across = columns.shape[2], columns.shape[3]
+    for c in range(channels):
+        for i in range(size_h):
+            for j in range(size_w):
+                row = (c * size_h + i) * size_w + j
+                first = min(across, max(0, -((j - pad_w) // stride_w)))
+                last = max(first, min(across, (width - 1 - j + pad_w) // stride_w + 1))
+                for n in range(count):
+                    for y in range(down):
+                        h = y * stride_h + i - pad_h
+                        if 0 <= h < height:
+                            for x in range(first, last):
+                                images[n, c, h, x * stride_w + j - pad_w] += columns[row, n, y, x]
+
+
+def max_pool(images, out, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """The largest cell under each window, NaN if there is one; -Infinity where there is only padding."""
+    count, channels, height, width = images.shape
+    down, across = out.shape[2], out.shape[3]
+    for n in range(count):
+        for c in range(channels):
+            for y in range(down):
+                top = y * stride_h - pad_h
+                if pad_h == 0 and pad_w == 0:
+                    # All windows are inside: without bounds and branches, so that the compiler takes several at once.
+                    for x in range(across):
+                        largest = images[n, c, top, x * stride_w]
+                        for i in range(size_h):
+                            for j in range(size_w):
+                                cell = images[n, c, top + i, x * stride_w + j]
+                                largest = cell if (cell > largest) | (cell != cell) else largest
+                        out[n, c, y, x] = largest
+                else:
+                    for x in range(across):
+                        left = x * stride_w - pad_w
+                        largest = images.dtype.type(-np.inf)
+                        for h in range(max(top, 0), min(top + size_h, height)):
+                            for w in range(max(left, 0), min(left + size_w, width)):
+                                cell = images[n, c, h, w]
+                                largest = cell if (cell > largest) | (cell != cell) else largest
+                        out[n, c, y, x] = largest
+
+
+def max_pool_backward(images, dout, dx, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """Add the gradient of each window to the first of its largest cells, row by row, the first NaN if there is one."""
+    count, channels, height, width = images.shape
+    down, across = dout.shape[2], dout.shape[3]
+    for n in range(count):
+        for c in range(channels):
+            for y in range(down):
+                top = y * stride_h - pad_h
+                if pad_h == 0 and pad_w == 0:
+                    for x in range(across):
+                        largest, place = images[n, c, top, x * stride_w], 0
+                        for i in range(size_h):
+                            for j in range(size_w):
+                                cell = images[n, c, top + i, x * stride_w + j]
+                                wins = (cell > largest) | ((cell != cell) & (largest == largest))
+                                largest = cell if wins else largest
+                                place = i * size_w + j if wins else place
+                        grown = dout[n, c, y, x]
+                        for i in range(size_h):
+                            for j in range(size_w):
+                                dx[n, c, top + i, x * stride_w + j] += grown if i * size_w + j == place else 0
+                else:
+                    for x in range(across):
+                        left = x * stride_w - pad_w
+                        largest = images.dtype.type(-np.inf)
+                        place_h, place_w = -1, -1
+                        for h in range(max(top, 0), min(top + size_h, height)):
+                            for w in range(max(left, 0), min(left + size_w, width)):
+                                cell = images[n, c, h, w]
+                                if place_h < 0 or cell > largest or (cell != cell and largest == largest):
+                                    largest, place_h, place_w = cell, h, w
+                        if place_h >= 0:
+                            dx[n, c, place_h, place_w] += dout[n, c, y, x]
+
+
+def avg_pool(images, out, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """The mean under each window; padding counts as zeros."""
+    count, channels, height, width = images.shape
+    down, across = out.shape[2], out.shape[3]
+    for n in range(count):
+        for c in range(channels):
+            for y in range(down):
+                top, left = y * stride_h - pad_h, -pad_w
+                for x in range(across):
+                    total = images.dtype.type(0)
+                    for h in range(max(top, 0), min(top + size_h, height)):
+                        for w in range(max(left, 0), min(left + size_w, width)):
+                            total += images[n, c, h, w]
+                    out[n, c, y, x] = total / (size_h * size_w)
+                    left += stride_w
+
+
+def avg_pool_backward(dout, dx, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
+    """Spread the gradient of each window evenly; what falls on padding is lost."""
+    count, channels, height, width = dx.shape
+    down, across = dout.shape[2], dout.shape[3]
+    for n in range(count):
+        for c in range(channels):
+            for y in range(down):
+                top, left = y * stride_h - pad_h, -pad_w
+                for x in range(across):
+                    share = dout[n, c, y, x] / (size_h * size_w)
+                    for h in range(max(top, 0), min(top + size_h, height)):
+                        for w in range(max(left, 0), min(left + size_w, width)):
+                            dx[n, c, h, w] += share
+                    left += stride_w
