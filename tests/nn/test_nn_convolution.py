@@ -70,8 +70,7 @@ def check_convolution(layer, call, n, weights, biases, channels, window, referen
     return inputs, found
 
 
-@pytest.mark.parametrize("window", WINDOWS, ids=lambda w: w.text)
-@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(("window", "n"), zip(WINDOWS, (3, 1, 2, 2), strict=True), ids=str)
 def test_conv2d(window, n):
     c, f = 2, 3
 
@@ -172,8 +171,9 @@ def test_conv2d_dilated(window, dilation):
     check_convolution("conv2d_dilated", f"{c}, {window.text}", n, weights, f, c, window, reference, more)
 
 
-@pytest.mark.parametrize("window", WINDOWS[:3], ids=lambda w: w.text)
-@pytest.mark.parametrize(("c", "f", "groups"), [(4, 6, 2), (3, 3, 3), (2, 3, 1)])
+@pytest.mark.parametrize(
+    ("window", "c", "f", "groups"), [(WINDOWS[1], 4, 6, 2), (WINDOWS[0], 3, 3, 3), (WINDOWS[2], 2, 3, 1)], ids=str
+)
 def test_conv2d_grouped(window, c, f, groups):
     n = 2
 
@@ -185,8 +185,9 @@ def test_conv2d_grouped(window, c, f, groups):
     check_convolution("conv2d_grouped", f"{c}, {window.text}", n, weights, f, c, window, reference, f", {groups}")
 
 
-@pytest.mark.parametrize("window", WINDOWS[:3], ids=lambda w: w.text)
-@pytest.mark.parametrize(("n", "c", "m"), [(2, 3, 4), (1, 1, 1), (2, 2, 1)])
+@pytest.mark.parametrize(
+    ("window", "n", "c", "m"), [(WINDOWS[1], 2, 3, 4), (WINDOWS[0], 1, 1, 1), (WINDOWS[2], 2, 2, 1)], ids=str
+)
 def test_conv2d_depthwise(window, n, c, m):
     def reference(x, w, b):
         images, filters = x.reshape(n, c, window.h, window.w), w.reshape(c * m, 1, *window.filters)
@@ -232,8 +233,11 @@ TRANSPOSED = [
 ]
 
 
-@pytest.mark.parametrize(("window", "extra"), TRANSPOSED, ids=str)
-@pytest.mark.parametrize(("n", "c", "f"), [(2, 2, 3), (1, 3, 1)])
+@pytest.mark.parametrize(
+    ("window", "extra", "n", "c", "f"),
+    [(*TRANSPOSED[0], 2, 2, 3), (*TRANSPOSED[1], 1, 3, 1), (*TRANSPOSED[2], 2, 1, 2)],
+    ids=str,
+)
 def test_conv2d_transpose(window, extra, n, c, f):
     def reference(x, w, b):
         images, filters = x.reshape(n, c, window.h, window.w), w.reshape(c, f, *window.filters)
@@ -250,8 +254,11 @@ def test_conv2d_transpose(window, extra, n, c, f):
     )
 
 
-@pytest.mark.parametrize(("window", "extra"), TRANSPOSED, ids=str)
-@pytest.mark.parametrize(("n", "c", "m"), [(2, 8, 4), (1, 3, 1)])
+@pytest.mark.parametrize(
+    ("window", "extra", "n", "c", "m"),
+    [(*TRANSPOSED[0], 2, 8, 4), (*TRANSPOSED[1], 1, 3, 1), (*TRANSPOSED[2], 2, 2, 2)],
+    ids=str,
+)
 def test_conv2d_transpose_depthwise(window, extra, n, c, m):
     f = c // m
 
