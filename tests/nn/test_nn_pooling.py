@@ -131,9 +131,7 @@ def test_adaptive_avg_pool2d(h, w, hout, wout):
     )
 
 
-@pytest.mark.parametrize(
-    ("n", "c", "h", "w", "sh", "sw"), [(3, 2, 3, 3, 2, 2), (1, 1, 2, 4, 3, 1), (2, 2, 1, 2, 1, 4)]
-)
+@pytest.mark.parametrize(("n", "c", "h", "w", "sh", "sw"), [(3, 2, 3, 3, 2, 2), (1, 1, 2, 4, 3, 1), (2, 2, 1, 2, 1, 4)])
 @pytest.mark.parametrize("layer", ["upsample2d", "upsample2d_bilinear"])
 def test_upsample2d(layer, n, c, h, w, sh, sw):
     how = {"mode": "bilinear", "align_corners": False} if layer.endswith("bilinear") else {"mode": "nearest"}
@@ -177,9 +175,7 @@ def test_pad2d(mode, n, h, w, padh, padw):
         f"dX = pad2d::backward(dout, {sizes})",
         {"X": random(n, c * h * w)},
         {"X": "dX"},
-        lambda x: F.pad(
-            x.reshape(n, c, h, w), (padw, padw, padh, padh), {"zero": "constant"}.get(mode, mode)
-        ),
+        lambda x: F.pad(x.reshape(n, c, h, w), (padw, padw, padh, padh), {"zero": "constant"}.get(mode, mode)),
     )
     assert found["out"].shape == (n, c * (h + 2 * padh) * (w + 2 * padw))
 
