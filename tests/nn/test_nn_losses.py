@@ -280,3 +280,37 @@ def test_max_norm() -> None:
     x = np.array([[3.0, 0.3, 0.0], [4.0, 0.4, 0.0]])
     found = run('source("nn/layers/max_norm.dml") as m\nY = m::project(X, 2)', {"X": x}, ["Y"])["Y"]
     np.testing.assert_allclose(found, [[1.2, 0.3, 0], [1.6, 0.4, 0]])
+
+
+@pytest.mark.parametrize(
+    ("steps", "classes", "labels"),
+    [(6, 4, [[2, 3, 3], [4, 2, 0], [2, 0, 0], [0, 0, 0]]), (1, 3, [[2]]), (5, 2, [[2, 2, 2]])],
+)
+def test_ctc_loss(steps: int, classes: int, labels: list[list[int]]) -> None:
+    y = np.array(labels, dtype=float)
+    n = len(y)
+    scores = np.random.default_rng(9).normal(size=(n, steps * classes))
+    found = check_gradient(
+        'source("nn/layers/ctc_loss.dml") as layer',
+        "loss = layer::forward(pred, y, T)",
+        "dpred = layer::backward(pred, y, T)",
+        {"pred": scores, "y": y, "T": steps},
+        {"pred": "dpred"},
+        loss="loss",
+        also=["loss"],
+    )
+    leaf = torch.tensor(scores, requires_grad=True)
+    logs = F.log_softmax(leaf.reshape(n, steps, classes), dim=2).transpose(0, 1)
+    lengths = torch.tensor([len(row) - row.count(0) for row in labels])
+    targets = torch.clamp(torch.tensor(labels) - 1, min=1)
+    loss = F.ctc_loss(logs, targets, torch.full((n,), steps), lengths, reduction="sum") / n
+    loss.backward()
+    assert float(found["loss"][0, 0]) == pytest.approx(loss.item(), rel=1e-9)
+    assert relative_error(found["dpred"], leaf.grad.numpy()) < 1e-9
+
+
+def test_ctc_loss_refuses_impossible_labels() -> None:
+    with pytest.raises(Exception, match="2 steps are too few"):
+        losses("ctc_loss", "p, y, 2", p=np.zeros((1, 6)), y=np.array([[2.0, 2.0]]))
+    with pytest.raises(Exception, match="labels are numbers from 2 to 3"):
+        losses("ctc_loss", "p, y, 2", p=np.zeros((1, 6)), y=np.array([[1.0, 2.0]]))
