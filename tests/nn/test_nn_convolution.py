@@ -70,7 +70,7 @@ def check_convolution(layer, call, n, weights, biases, channels, window, referen
     return inputs, found
 
 
-@pytest.mark.parametrize(("window", "n"), zip(WINDOWS, (3, 1, 2, 2), strict=True), ids=str)
+@pytest.mark.parametrize(("window", "n"), [*zip(WINDOWS, (3, 1, 2, 2), strict=True)], ids=str)
 def test_conv2d(window, n):
     c, f = 2, 3
 
