@@ -33,7 +33,7 @@ def torch_norm(running: dict[str, np.ndarray], mode: str):
 
 @pytest.mark.parametrize("mode", ["train", "test"])
 @pytest.mark.parametrize(("n", "d"), [(3, 20), (5, 1), (2, 4)])
-def test_batch_norm1d(mode, n, d):
+def test_batch_norm1d(mode, n, d) -> None:
     running = averages(1, d)
     arguments = f'X, gamma, beta, "{mode}", ema_mean, ema_var, {MU}, {EPSILON}'
     caches = "m, v, cache_mean, cache_var, cache_norm"
@@ -52,7 +52,7 @@ IMAGES = [(3, 2, 5, 5), (1, 3, 2, 4), (4, 1, 1, 3)]
 
 @pytest.mark.parametrize("sizes", IMAGES, ids=str)
 @pytest.mark.parametrize("layer", ["batch_norm2d", "batch_norm2d_old"])
-def test_batch_norm2d(layer, sizes):
+def test_batch_norm2d(layer, sizes) -> None:
     n, c, h, w = sizes
     running = averages(c, 1)
     norm = torch_norm(running, "train")
@@ -69,7 +69,7 @@ def test_batch_norm2d(layer, sizes):
 
 
 @pytest.mark.parametrize("sizes", IMAGES[:2], ids=str)
-def test_batch_norm2d_in_mode_test(sizes):
+def test_batch_norm2d_in_mode_test(sizes) -> None:
     n, c, h, w = sizes
     running = averages(c, 1)
     norm = torch_norm(running, "test")
@@ -87,7 +87,7 @@ def test_batch_norm2d_in_mode_test(sizes):
 
 @pytest.mark.parametrize("mode", ["train", "test", "anything else"])
 @pytest.mark.parametrize("layer", ["batch_norm1d", "batch_norm2d", "batch_norm2d_old"])
-def test_running_averages_and_caches(layer, mode):
+def test_running_averages_and_caches(layer, mode) -> None:
     """mu is the weight of the old average; the variance is that of the population; test changes no average."""
     n, c, h, w = 4, 3, 2, 3
     per_feature = layer == "batch_norm1d"
@@ -113,7 +113,7 @@ def test_running_averages_and_caches(layer, mode):
     np.testing.assert_allclose(found["cache_second"], second, rtol=1e-11)
 
 
-def test_batch_norm2d_variants_agree_where_means_are_large():
+def test_batch_norm2d_variants_agree_where_means_are_large() -> None:
     """The variance of numbers around a million keeps its digits."""
     n, c, h, w = 3, 2, 4, 5
     inputs = {"X": random(n, c * h * w) + 1e6, "dout": random(n, c * h * w, seed=1), **parameters(c, 1)}
@@ -132,7 +132,7 @@ def test_batch_norm2d_variants_agree_where_means_are_large():
     np.testing.assert_allclose(found["var0"].ravel(), 0.9 + 0.1 * cells.var(axis=(0, 2)), rtol=1e-9)
 
 
-def test_norm_values():
+def test_norm_values() -> None:
     text = (
         source("batch_norm1d", "batch_norm2d", "batch_norm2d_old")
         + """
@@ -157,7 +157,7 @@ X = matrix(seq(1, 24), rows=2, cols=12)
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, 20), (1, 4), (4, 1)])
-def test_scale_shift1d(n, d):
+def test_scale_shift1d(n, d) -> None:
     check_layer(
         source("scale_shift1d"),
         "out = scale_shift1d::forward(X, gamma, beta)",
@@ -169,7 +169,7 @@ def test_scale_shift1d(n, d):
 
 
 @pytest.mark.parametrize("sizes", IMAGES, ids=str)
-def test_scale_shift2d(sizes):
+def test_scale_shift2d(sizes) -> None:
     n, c, h, w = sizes
     check_layer(
         source("scale_shift2d"),
@@ -182,7 +182,7 @@ def test_scale_shift2d(sizes):
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, 7), (1, 4), (2, 2)])
-def test_layer_norm(n, d):
+def test_layer_norm(n, d) -> None:
     check_layer(
         source("layer_norm"),
         "[out, cache_mean, cache_inv_std] = layer_norm::forward(X, gamma, beta)",
@@ -194,7 +194,7 @@ def test_layer_norm(n, d):
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, 7), (1, 4), (4, 1)])
-def test_rms_norm(n, d):
+def test_rms_norm(n, d) -> None:
     check_layer(
         source("rms_norm"),
         "[out, cache_inv_rms] = rms_norm::forward(X, gamma)",
@@ -207,7 +207,7 @@ def test_rms_norm(n, d):
 
 
 @pytest.mark.parametrize(("sizes", "groups"), [((2, 6, 2, 3), 3), ((2, 3, 2, 2), 1), ((1, 3, 3, 2), 3)], ids=str)
-def test_group_norm2d(sizes, groups):
+def test_group_norm2d(sizes, groups) -> None:
     n, c, h, w = sizes
     arguments = f"{c}, {h}, {w}, {groups}"
     check_layer(
@@ -222,7 +222,7 @@ assert(nrow(cache_mean) == {n} & ncol(cache_inv_std) == {groups})""",
 
 
 @pytest.mark.parametrize(("c", "h", "w", "size"), [(7, 2, 3, 5), (3, 1, 2, 3), (2, 2, 1, 7), (4, 1, 1, 1)])
-def test_lrn(c, h, w, size):
+def test_lrn(c, h, w, size) -> None:
     n, alpha, beta, k = 2, 0.3, 0.75, 1.5
     arguments = f"{c}, {h}, {w}, {size}, {alpha}, {beta}, {k}"
     check_layer(
@@ -236,7 +236,7 @@ def test_lrn(c, h, w, size):
     )
 
 
-def test_lrn_of_an_even_window():
+def test_lrn_of_an_even_window() -> None:
     """Two channels on either side, and the channel itself."""
     text = source("lrn") + "\nY = lrn::forward(matrix(seq(1, 5), rows=1, cols=5), 5, 1, 1, 4, 1, 1, 0)"
     sums = np.array([14, 30, 55, 54, 50])
@@ -252,7 +252,7 @@ DROPOUTS = [
 
 @pytest.mark.parametrize(("layer", "_name", "more", "_mask"), DROPOUTS, ids=lambda x: str(x)[:10])
 @pytest.mark.parametrize("keep", [0.5, 0.2, 1.0])
-def test_dropout_gradient(layer, _name, more, _mask, keep):
+def test_dropout_gradient(layer, _name, more, _mask, keep) -> None:
     """PyTorch draws other numbers: the mask of the layer itself, spread over the cells, is the reference."""
     n, c = 3, 4
     more = ", 4, 1, 2" if more else ""
@@ -272,7 +272,7 @@ def test_dropout_gradient(layer, _name, more, _mask, keep):
 
 
 @pytest.mark.parametrize(("layer", "name", "more", "shape"), DROPOUTS, ids=lambda x: str(x)[:10])
-def test_dropout_masks(layer, name, more, shape):
+def test_dropout_masks(layer, name, more, shape) -> None:
     """Seeds make masks reproducible; the share of what is kept is the probability to keep."""
     text = source(layer) + "\nX = matrix(1, rows=60, cols=200)\nkept = 0\nkept_sum = 0\n"
     for number, seed in enumerate((3, 3, 4, -1, -1)):

@@ -32,10 +32,13 @@ def torch_layer(kind, x, w, b, h0, t, gates, order, second=None, c0=None):
     n, d = len(x), x.shape[1] // t
     wide = torch.zeros(1, gates * h0.shape[1], dtype=torch.float64)
     biases = [b, wide if second is None else second]
-    weights = [in_order(w[:d], gates, order), in_order(w[d:], gates, order), *(in_order(a, gates, order).ravel() for a in biases)]
+    weights = [
+        in_order(w[:d], gates, order),
+        in_order(w[d:], gates, order),
+        *(in_order(a, gates, order).ravel() for a in biases),
+    ]
     states = h0[None] if c0 is None else (h0[None], c0[None])
-    arguments = (by_step(x, t), states) if kind is not torch.lstm else (by_step(x, t), states)
-    result = kind(*arguments, weights, True, 1, 0.0, False, False, True)
+    result = kind(by_step(x, t), states, weights, True, 1, 0.0, False, False, True)
     out = result[0].reshape(n, -1)
     return out, (result[2][0] if c0 is not None else None)
 
@@ -46,8 +49,8 @@ def taken(out, sequences: bool, m: int):
 
 @pytest.mark.parametrize("sequences", [True, False])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_rnn(sizes, sequences):
-    n, t, d, m = sizes
+def test_rnn(sizes, sequences) -> None:
+    _, t, d, m = sizes
     call = f"{t}, {d}, {SEQUENCES[sequences]}, out0"
     check_layer(
         source("rnn"),
@@ -75,7 +78,7 @@ dc = dout[, (ncol(h) + 1):ncol(dout)]
     + [("lstm_staging", SIZES[0], True), ("lstm_staging", SIZES[0], False)],
     ids=str,
 )
-def test_lstm(layer, sizes, sequences):
+def test_lstm(layer, sizes, sequences) -> None:
     n, t, d, m = sizes
     if layer == "lstm":
         call, caches = f"{t}, {d}, {SEQUENCES[sequences]}, out0, c0", ", cache_out, cache_c, cache_ifog"
@@ -101,8 +104,8 @@ def test_lstm(layer, sizes, sequences):
     [(SIZES[0], True, True), (SIZES[0], False, False), (SIZES[1], True, False), (SIZES[2], False, True)],
     ids=str,
 )
-def test_gru(sizes, sequences, second):
-    n, t, d, m = sizes
+def test_gru(sizes, sequences, second) -> None:
+    _, t, d, m = sizes
     inputs, gradients = start(*sizes, 3), {"X": "dX", "W": "dW", "b": "db", "out0": "dout0"}
     if second:
         inputs["b_rec"], gradients["b_rec"] = random(1, m, seed=5), "db_rec"
@@ -151,7 +154,7 @@ def start_both(n, t, d, m, gates):
 
 
 @pytest.mark.parametrize(("sizes", "sequences"), [(SIZES[0], True), (SIZES[0], False), (SIZES[1], True)], ids=str)
-def test_bilstm(sizes, sequences):
+def test_bilstm(sizes, sequences) -> None:
     n, t, d, m = sizes
 
     def reference(x, w, w_reverse, b, b_reverse, h0, c0):
@@ -175,7 +178,7 @@ dc = rbind(dout[, (ncol(h) + 1):(ncol(h) + {m})], dout[, (ncol(h) + {m} + 1):nco
     )
 
 
-def test_bilstm_is_two_lstms():
+def test_bilstm_is_two_lstms() -> None:
     """Also the caches, and what is left of each direction: forward's rows come first."""
     n, t, d, m = 2, 3, 2, 4
     inputs = {**start_both(n, t, d, m, 4), "c0": random(2 * n, m, seed=9)}
@@ -194,14 +197,12 @@ R = cbind(X[, 5:6], X[, 3:4], X[, 1:2])
 
 
 @pytest.mark.parametrize(("sizes", "sequences"), [(SIZES[0], True), (SIZES[2], False)], ids=str)
-def test_bigru(sizes, sequences):
-    n, t, d, m = sizes
+def test_bigru(sizes, sequences) -> None:
+    _, t, d, m = sizes
 
     def reference(x, w, w_reverse, b, b_reverse, h0, b_rec):
         seconds = [torch.cat([torch.zeros(1, 2 * m), row[None]], dim=1) for row in b_rec]
-        ahead, back, _ = both_directions(
-            torch.gru, x, (w, w_reverse), (b, b_reverse), h0, None, t, 3, "012", seconds
-        )
+        ahead, back, _ = both_directions(torch.gru, x, (w, w_reverse), (b, b_reverse), h0, None, t, 3, "012", seconds)
         return taken_pairs(ahead, back, sequences)
 
     call = f"X, W, W_reverse, b, b_reverse, {t}, {d}, {SEQUENCES[sequences]}, out0"
@@ -233,7 +234,7 @@ def masked_reference(x, w, b, h0, t, cell):
 
 
 @pytest.mark.parametrize("sequences", [True, False])
-def test_lstm_masked(sequences):
+def test_lstm_masked(sequences) -> None:
     n, t, d, m = sizes = (4, 4, 1, 2)
 
     def reference(x, w, b, h0, c0):
@@ -258,8 +259,8 @@ def test_lstm_masked(sequences):
 
 
 @pytest.mark.parametrize("sequences", [True, False])
-def test_gru_masked(sequences):
-    n, t, d, m = sizes = (4, 4, 1, 2)
+def test_gru_masked(sequences) -> None:
+    _, t, d, m = sizes = (4, 4, 1, 2)
 
     def reference(x, w, b, h0, b_rec):
         def cell(step, states):
@@ -281,7 +282,7 @@ def test_gru_masked(sequences):
     )
 
 
-def test_variants_agree():
+def test_variants_agree() -> None:
     """A mask of ones changes nothing; the layer without caches gives the same as that with them."""
     n, t, d, m = 3, 4, 2, 5
     inputs = {**start(n, t, d, m, 4), "c0": random(n, m, seed=4), "dout": random(n, t * m), "dc": random(n, m, seed=9)}
@@ -311,14 +312,23 @@ V = W[, 1:{3 * m}]
 
 SMALLER = [
     ("rnn", 1, "[out{k}, cache{k}]", "out0", "[dX{k}, dW{k}, db{k}, dout0{k}]", "cache{k}"),
-    ("lstm", 4, "[out{k}, c{k}, co{k}, cc{k}, ci{k}]", "out0, c0", "[dX{k}, dW{k}, db{k}, dout0{k}]", "co{k}, cc{k}, ci{k}"),
+    (
+        "lstm",
+        4,
+        "[out{k}, c{k}, co{k}, cc{k}, ci{k}]",
+        "out0, c0",
+        "[dX{k}, dW{k}, db{k}, dout0{k}]",
+        "co{k}, cc{k}, ci{k}",
+    ),
     ("lstm_staging", 4, "[out{k}, c{k}]", "out0, c0", "[dX{k}, dW{k}, db{k}, dout0{k}]", ""),
     ("gru", 3, "[out{k}, co{k}, cg{k}]", "out0", "[dX{k}, dW{k}, db{k}, dout0{k}]", "co{k}, cg{k}"),
 ]
 
 
-@pytest.mark.parametrize(("layer", "gates", "results", "states", "gradients", "caches"), SMALLER, ids=lambda x: str(x)[:8])
-def test_smaller_batches(layer, gates, results, states, gradients, caches):
+@pytest.mark.parametrize(
+    ("layer", "gates", "results", "states", "gradients", "caches"), SMALLER, ids=lambda x: str(x)[:8]
+)
+def test_smaller_batches(layer, gates, results, states, gradients, caches) -> None:
     """States of more rows than the batch: forward and backward take the first ones."""
     t, d, m = 3, 2, 4
     more = {"c0": random(5, m, seed=4), "dc": random(5, m, seed=6)}
@@ -340,7 +350,7 @@ c0 = c0[1:2,]
         np.testing.assert_array_equal(found[f"{name}1"], found[f"{name}2"])
 
 
-def test_rnn_takes_caches_of_a_larger_batch():
+def test_rnn_takes_caches_of_a_larger_batch() -> None:
     text = f"""{source("rnn")}
 [out, cache_out] = rnn::forward(X, W, b, 3, 2, TRUE, out0)
 Y = X[1:2,]
@@ -353,7 +363,7 @@ Y = X[1:2,]
         np.testing.assert_array_equal(found[f"{name}1"], found[f"{name}2"])
 
 
-def test_init():
+def test_init() -> None:
     """Glorot's uniform weights; biases and states of zero, but for the gates f if asked; seeds."""
     text = f"""{source("rnn", "lstm", "lstm_staging", "gru", "bilstm", "bigru")}
 [W1, b1, out1] = rnn::init(3, 20, 30)
