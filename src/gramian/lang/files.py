@@ -197,12 +197,13 @@ def _not_found(statement: tree.Import, candidates: list[Path]) -> Diagnostic:
 
 
 def _nearest(statement: tree.Import, candidates: list[Path]) -> str | None:
-    """A file of a similar name where it was looked for, or of that name elsewhere in the library."""
+    """A file of a similar name where it was looked for; for a path of the library, also elsewhere in it."""
     wanted, own = Path(statement.path), Path(statement.span.source.name).name
+    folder = _packaged(statement.path).split("/")[0]
+    packaged = {path.name: path for path in sorted((LIBRARY / folder).rglob("*.dml"))} if folder == "nn" else {}
     near = {name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)} - {own}
-    close = get_close_matches(wanted.name, sorted(near), n=1, cutoff=0.7)
-    if close:
-        return f"did you mean '{wanted.parent / close[0]}'?"
-    elsewhere = {path.name: path for path in sorted((LIBRARY / "nn").rglob("*.dml"))}
-    close = get_close_matches(wanted.name, elsewhere, n=1, cutoff=0.8)
-    return f"did you mean '{elsewhere[close[0]].relative_to(LIBRARY).as_posix()}'?" if close else None
+    here = get_close_matches(wanted.name, sorted(near), n=1, cutoff=0.7)
+    elsewhere = get_close_matches(wanted.name, packaged, n=1, cutoff=1.0 if here else 0.7)
+    if elsewhere:
+        return f"did you mean '{packaged[elsewhere[0]].relative_to(LIBRARY).as_posix()}'?"
+    return f"did you mean '{wanted.parent / here[0]}'?" if here else None
