@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from gramian.errors import ScriptError
 from directions import check_directions
 from harness import run
+
+from gramian.errors import ScriptError
 
 torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(4)
@@ -89,7 +89,9 @@ entries = length(cache)""",
     x = tensor(inputs["X"].reshape(-1, C, H, W))
     for at, channels in ((1, C), (2, F1)):
         filters = tensor(inputs[f"W{at}"].reshape(-1, channels, 5, 5))
-        x = functional.max_pool2d(torch.relu(functional.conv2d(x, filters, tensor(inputs[f"b{at}"][:, 0]), padding=2)), 2)
+        x = functional.max_pool2d(
+            torch.relu(functional.conv2d(x, filters, tensor(inputs[f"b{at}"][:, 0]), padding=2)), 2
+        )
     x = torch.relu(x.flatten(1) @ tensor(inputs["W3"]) + tensor(inputs["b3"]))
     x = torch.softmax(x @ tensor(inputs["W4"]) + tensor(inputs["b4"]), 1)
     np.testing.assert_allclose(found["probs"], x.numpy(), atol=1e-12)
@@ -125,7 +127,8 @@ def test_mbconv(case: str):
         del inputs[name]
     model = ", ".join("matrix(0, rows=0, cols=0)" if name in absent else name for name in PARTS)
     flags = [str(value).upper() if isinstance(value, bool) else str(value) for value in (skip, e)]
-    arguments = f'{Fin}, {Fout}, {H}, {W}, {fw}, {fh}, {stride}, {stride}, {pads[0]}, {pads[1]}, {flags[0]}, {flags[1]}, "{mode}", 0.5'
+    window = f"{fw}, {fh}, {stride}, {stride}, {pads[0]}, {pads[1]}"
+    arguments = f'{Fin}, {Fout}, {H}, {W}, {window}, {flags[0]}, {flags[1]}, "{mode}", 0.5'
     gradients = [name for name in GRADIENTS if name not in absent]
     unpack = "\n".join(f"d{name} = as.matrix(grads[{at + 1}])" for at, name in enumerate(gradients))
     found = check_directions(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from gramian.errors import ScriptError
 from directions import check_directions
 from harness import run
+
+from gramian.errors import ScriptError
 
 torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(3)
@@ -179,16 +179,17 @@ def test_bert_layer_with_dropout_differentiates_what_it_drew():
     found = run(f"{BERT}\n{forward}\n{backward}", inputs, outputs)
     p = {name: tensor(value).requires_grad_() for name, value in inputs.items()}
     x = p["X"].reshape(N, T, H * d)
-    q, k, v = (
-        (x @ p[f"W_{n}"] + p[f"b_{n}"]).reshape(N, T, H, d).transpose(1, 2) for n in "QKV"
-    )
+    q, k, v = ((x @ p[f"W_{n}"] + p[f"b_{n}"]).reshape(N, T, H, d).transpose(1, 2) for n in "QKV")
     weights = torch.softmax(q @ k.transpose(2, 3) / d**0.5, 3) * tensor(found["m1"].reshape(N, H, T, T)) / 0.7
     context = (weights @ v).transpose(1, 2).reshape(N, T, H * d)
     kept = [tensor(found[name].reshape(N, T, H * d)) / 0.8 for name in ("m2", "m3")]
     norm = torch.nn.functional.layer_norm
     first = norm(
         x + (context @ p["W_context"] + p["b_context"]) * kept[0],
-        (H * d,), p["gamma_ln1"][0], p["beta_ln1"][0], 1e-12,
+        (H * d,),
+        p["gamma_ln1"][0],
+        p["beta_ln1"][0],
+        1e-12,
     )
     second = (first @ p["W_intermediate"] + p["b_intermediate"]) @ p["W_out"] + p["b_out"]
     out = norm(first + second * kept[1], (H * d,), p["gamma_ln2"][0], p["beta_ln2"][0], 1e-12)
