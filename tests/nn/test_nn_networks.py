@@ -322,21 +322,32 @@ db2 = as.matrix(gradients[4])""",
 
 
 @pytest.mark.parametrize(
-    ("layers", "loss", "message"),
+    ("case", "message"),
     [
-        ('list(list(type="affine", units=3))', "l2", "the last layer has 3 outputs, but Y has 2 columns"),
-        ('list(list(type="input", C=1, H=2, W=2), list(type="affine", units=2))', "l2", "but X has 5 columns"),
-        ('list(list(type="afine", units=2), list(type="affine", units=2))', "l2", 'no layer of type "afine"'),
-        ('list(list(type="affine", units=2))', "l3", 'there is no loss "l3"'),
+        (1.0, "the last layer has 3 outputs, but Y has 2 columns"),
+        (2.0, "but X has 5 columns"),
+        (3.0, 'no layer of type "afine"'),
+        (4.0, 'there is no loss "l3"'),
     ],
 )
-def test_errors_of_models(layers: str, loss: str, message: str):
+def test_errors_of_models(case: float, message: str):
     with pytest.raises(ScriptError, match=message):
         run(
             f"""{MODEL}
-[m, history] = model::fit({layers}, X, X[, 1:2], list(loss="{loss}", optimizer="sgd", hyper=list(lr=0.1), epochs=1,
-  batch_size=4, seed=1))
+loss = "l2"
+layers = list(list(type="affine", units=2))
+if (case == 1) {{
+  layers = list(list(type="affine", units=3))
+}} else if (case == 2) {{
+  layers = list(list(type="input", C=1, H=2, W=2), list(type="affine", units=2))
+}} else if (case == 3) {{
+  layers = list(list(type="afine", units=2), list(type="affine", units=2))
+}} else {{
+  loss = "l3"
+}}
+[m, history] = model::fit(layers, X, X[, 1:2], list(loss=loss, optimizer="sgd", hyper=list(lr=0.1), epochs=1, batch_size=4,
+  seed=1))
 n = length(m)""",
-            {"X": np.ones((4, 5))},
+            {"X": np.ones((4, 5)), "case": case},
             ["n"],
         )
