@@ -282,6 +282,29 @@ def test_max_norm() -> None:
     np.testing.assert_allclose(found, [[1.2, 0.3, 0], [1.6, 0.4, 0]])
 
 
+@pytest.mark.parametrize("rows", [4, 1])
+def test_gaussian_nll_loss(rows: int) -> None:
+    """The first variance is below epsilon, 0.2, and counts as that."""
+    pred, y = SCORES[:rows], TARGETS[:rows]
+    variance = np.random.default_rng(10).uniform(0.3, 2, size=pred.shape)
+    variance[0, 0] = 0.1
+    found = check_gradient(
+        'source("nn/layers/gaussian_nll_loss.dml") as layer',
+        "loss = layer::forward(pred, y, variance, 0.2)",
+        "[dpred, dvariance] = layer::backward(pred, y, variance, 0.2)",
+        {"pred": pred, "y": y, "variance": variance},
+        {"pred": "dpred", "variance": "dvariance"},
+        loss="loss",
+        also=["loss"],
+    )
+    leaves = [torch.tensor(pred, requires_grad=True), torch.tensor(variance, requires_grad=True)]
+    loss = F.gaussian_nll_loss(leaves[0], torch.tensor(y), torch.clamp(leaves[1], min=0.2), reduction="sum") / rows
+    loss.backward()
+    assert float(found["loss"][0, 0]) == pytest.approx(loss.item(), rel=1e-12)
+    for name, leaf in zip(("dpred", "dvariance"), leaves, strict=True):
+        assert relative_error(found[name], leaf.grad.numpy()) < 1e-12
+
+
 @pytest.mark.parametrize(
     ("steps", "classes", "labels"),
     [(6, 4, [[2, 3, 3], [4, 2, 0], [2, 0, 0], [0, 0, 0]]), (1, 3, [[2]]), (5, 2, [[2, 2, 2]])],

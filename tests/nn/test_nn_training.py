@@ -51,7 +51,7 @@ def test_orthogonal_weights(rows: int, cols: int) -> None:
 def test_seeds_of_layers() -> None:
     text = """source("nn/init.dml") as init
 s = matrix(0, 20, 1)
-for (i in 1:20) { s[i, 1] = init::layer_seed(7, i) }
+for (i in 1:20) { s[i, 1] = init::layer_seed(9000000000000000000, i) }
 none = init::layer_seed(-1, 3)"""
     found = run(text, {}, ["s", "none"])
     assert len(np.unique(found["s"])) == 20
