@@ -55,7 +55,15 @@ def as_scalar(x: Any) -> ScalarValue:
     return x.cell(0, 0) if isinstance(x, Frame) else float(x[0, 0])
 
 
+def _entry(x: Type) -> Type | None:
+    """The type of the one entry of a list, if it is known."""
+    return x.items[0] if x.kind is Kind.LIST and len(x.items) == 1 else None
+
+
 def _as_scalar_type(x: Type) -> Type:
+    entry = _entry(x)
+    if entry is not None and entry.is_scalar:
+        return entry
     if any(size not in (1, None) for size in (x.rows, x.cols)):
         raise SizeError(f"as.scalar() needs one cell, found {x.describe()}", SINGLE)
     return scalar(DOUBLE if x.is_matrix else UNKNOWN)
@@ -93,7 +101,17 @@ def _list_as_matrix(target: ListValue) -> Matrix:
 
 
 def _as_matrix_type(x: Type) -> Type:
+    entry = _entry(x)
+    if entry is not None and entry.kind is not Kind.LIST:
+        return _as_matrix_type(entry)
     return matrix(1, 1) if x.is_scalar else matrix(x.rows, x.cols)
+
+
+def _as_matrix_sparsity(x: Type) -> float | None:
+    entry = _entry(x)
+    if entry is not None:
+        return _as_matrix_sparsity(entry)
+    return x.sparsity if x.is_matrix else 1.0 if x.is_scalar else None
 
 
 def as_frame(x: Any, names: ListValue | None = None) -> Frame:
@@ -159,6 +177,7 @@ define(
     as_matrix,
     "matrix of a number, of a frame of numbers or of a list of scalars or rows",
     traits=(Trait.SHARES,),
+    sparsity=_as_matrix_sparsity,
     samples=(*_MATRICES, "2", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
 )
 define(
@@ -171,7 +190,7 @@ define(
 )
 define(
     "as.list(x: list)",
-    lambda _: LIST,
+    lambda x: entry if (entry := _entry(x)) is not None and entry.kind is Kind.LIST else LIST,
     as_list,
     "the list that is the one entry of a list",
     traits=(Trait.SHARES,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,9 +203,30 @@ def list_index(target: ListValue, lower: Any, upper: Any) -> ListValue:
     return target.select(first, first if upper is None else _key(upper))
 
 
+def _entries(target: Type, lower: Type, upper: Type) -> slice | None:
+    """Which entries of a list an index names, if that is known."""
+    first = lower.int_value()
+    last = first if upper.kind is Kind.MISSING else upper.int_value()
+    if first is None or last is None or not 1 <= first <= last <= len(target.items):
+        return None
+    return slice(first - 1, last)
+
+
+def _list_index_type(target: Type, lower: Type, upper: Type) -> Type:
+    at = _entries(target, lower, upper)
+    return LIST if at is None else replace(LIST, items=target.items[at])
+
+
+def _list_assign_type(target: Type, value: Type, lower: Type, upper: Type) -> Type:
+    at = _entries(target, lower, upper)
+    if at is None or upper.kind is not Kind.MISSING or value.kind is Kind.LIST:
+        return LIST
+    return replace(LIST, items=(*target.items[: at.start], value, *target.items[at.stop :]))
+
+
 define(
     "listIndex(target: list, lower: scalar, upper: scalar = missing)",
-    lambda target, lower, upper: LIST,
+    _list_index_type,
     list_index,
     "target[lower:upper] of a list, which is a list again",
     internal=True,
@@ -228,7 +250,7 @@ def list_assign(target: ListValue, value: Any, lower: Any, upper: Any) -> ListVa
 
 define(
     "listAssign(target: list, value: any, lower: scalar, upper: scalar = missing)",
-    lambda target, value, lower, upper: LIST,
+    _list_assign_type,
     list_assign,
     "target with target[lower:upper] = value for a list",
     internal=True,
