@@ -39,6 +39,7 @@ SAMPLES = all_samples()
 REPEATABLE = [x for x in SAMPLES if x.op.effect is Effect.PURE]
 
 WITHOUT_SAMPLES = {
+    "grad": "needs the functions of a program",
     "eval": "needs the functions of a running program",
     "evalList": "needs the functions of a running program",
     "exists": "needs the variables of a running program",

@@ -295,7 +295,7 @@ define(
     ppred,
     "1 where the comparison op holds, one of == != < <= > >=, else 0; write a op b instead",
     family="select",
-    traits=(Trait.CELLWISE,),
+    traits=(Trait.CELLWISE, Trait.STEPS),
     samples=(
         'matrix("1 2 NaN 4", 2, 2), 2, ">="',
         '2, matrix("1 2 NaN 4", 2, 2), "!="',
