@@ -7,6 +7,7 @@ the working directory and its folder `scripts`, then in the library that comes w
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ from gramian.lang import tree
 from gramian.source import Source, Span
 
 LIBRARY = Path(__file__).parent.parent / "lib"
+
+_WRITES = re.compile(r"\bwrite\s*\(")
 
 Parse = Callable[[Source], tree.Script]
 
@@ -41,6 +44,11 @@ class File:
         """Most files have no && or ||, and need no thought of them."""
         text = self.script.source.text
         return "&&" in text or "||" in text
+
+    @cached_property
+    def functions_write(self) -> bool:
+        """May functions of the file write files?"""
+        return bool(self.script.functions) and _WRITES.search(self.script.source.text) is not None
 
 
 @dataclass(frozen=True, eq=False)

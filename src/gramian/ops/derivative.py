@@ -54,7 +54,7 @@ define(
     sum_to,
     "sums of the rows of X, of its columns or of all its cells, so that the result has the size of like",
     traits=(Trait.SHARES,),
-    gradient={"X": "matrix(0, nrow(X), ncol(X)) + dout"},
+    gradient={"X": "matrix(0, nrow(X), ncol(X)) + dout", "like": "0"},
     samples=(
         'matrix("1 2 3 4 5 6", 2, 3), matrix(0, 1, 3)',
         'matrix("1 2 3 4 5 6", 2, 3), matrix(0, 2, 1)',
@@ -82,6 +82,7 @@ define(
     traits=(Trait.SHARES,),
     gradient={
         "X": "leftIndex(matrix(0, nrow(X), ncol(X)), dout, row, row + nrow(like) - 1, column, column + ncol(like) - 1)",
+        "like": "0",
     },
     samples=(
         'matrix("1 2 3 4 5 6", 2, 3), matrix(0, 1, 2), 2, 2',

@@ -538,8 +538,8 @@ define(
     scalar=_pair_code("min"),
     gradient={
         "x": "(x == out) * (dout / sum(x == out))",
-        "left": "dout * (left <= right)",
-        "right": "dout * (left > right)",
+        "left": "ifelse(left <= right, dout, 0.0)",
+        "right": "ifelse(left > right, dout, 0.0)",
     },
     samples=_EXTREMES,
 )
@@ -553,8 +553,8 @@ define(
     scalar=_pair_code("max"),
     gradient={
         "x": "(x == out) * (dout / sum(x == out))",
-        "left": "dout * (left >= right)",
-        "right": "dout * (left < right)",
+        "left": "ifelse(left >= right, dout, 0.0)",
+        "right": "ifelse(left < right, dout, 0.0)",
     },
     samples=_EXTREMES,
 )

@@ -7,7 +7,6 @@ exactly once, if nothing before them may have written it; in other code if no fi
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from gramian.errors import Diagnostic, OperationError, ScriptError
@@ -19,9 +18,6 @@ from gramian.lang import tree
 from gramian.lang.lower.context import Context
 from gramian.ops.io import type_from_file
 
-WRITES = re.compile(r"\bwrite\s*\(")
-
-
 def note_write(c: Context, value: Node, path: Node) -> None:
     """Remember what the script writes, and where if that is known."""
     known = path.type.value
@@ -32,7 +28,7 @@ def note_write(c: Context, value: Node, path: Node) -> None:
 
 def note_call(c: Context) -> None:
     """A function may write whatever it likes, if functions write at all."""
-    if any(WRITES.search(f.span.source.text) for file in c.unit.files.all for f in file.script.functions):
+    if any(file.functions_write for file in c.unit.files.all):
         c.unit.written[None] = None
 
 

@@ -126,7 +126,7 @@ class LoopAdjoint:
         self.taken = variables.fresh("taken", scalar(INT))
         replay = (piece.record, self.taken) if piece.record is not None else None
         values = {**piece.outside, **self.restored}
-        writer = Primal(variables, piece.frame, Effects(replay=replay))
+        writer = Primal(variables, piece.frame, Effects(again=True, replay=replay))
         self.body, end = writer.iteration(piece.item, values, self.variable, writer.effects, None, reversible=True)
         last = Straight(self.span)
         ends: dict[str, str] = {}
@@ -254,6 +254,8 @@ class StraightAdjoint:
             for at, arg in enumerate(node.args):
                 if self.active(arg):
                     text = self.text(node, node.op.param(at).name)
+                    if text == "0":
+                        continue
                     matrices = sum(other.type.is_matrix for other in node.args) - arg.type.is_matrix
                     self.add(arg, of_size(applied(text, values), self.value(arg), node.op, matrices))
 

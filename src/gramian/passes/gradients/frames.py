@@ -11,9 +11,10 @@ from gramian.source import Span
 
 @dataclass(frozen=True)
 class Effects:
-    """What is done about effects: `record` is a list that gets their results; `replay` is one that has them, and how
-    many were taken from it. Then nothing happens a second time."""
+    """What is done about effects: `record` is a list that gets their results. What runs `again` does not make them happen
+    once more: `replay` is the list that has their results, and how many were taken from it."""
 
+    again: bool = False
     record: str | None = None
     replay: tuple[str, str] | None = None
 

@@ -150,7 +150,7 @@ class Primal:
         span = self._place(node)
         self._check_effect(node, args, span)
         count = len(node.type.items) if node.type.kind is Kind.TUPLE else 1
-        if self.effects.replay is not None:
+        if self.effects.again:
             types = node.type.items if node.type.kind is Kind.TUPLE else (node.type,)
             self.results[node] = [self._replayed(type, span) for type in types]
         else:
