@@ -498,7 +498,9 @@ def test_steps_are_flat(sample):
     result = apply(sample.op, values)
     for at, value in enumerate(values):
         if isinstance(value, np.ndarray | float) and not sample.op.name.startswith("bitw"):
-            near = apply(sample.op, [*values[:at], value + 1e-9 * (np.abs(value) + 1), *values[at + 1 :]])
+            step = np.where(np.isfinite(value), 1e-9 * (np.abs(value) + 1), 0.0)
+            moved = value + (step if isinstance(value, np.ndarray) else float(step))
+            near = apply(sample.op, [*values[:at], moved, *values[at + 1 :]])
             assert same(result, near), sample
 
 

@@ -161,7 +161,7 @@ define(
     "matrix of a number, of a frame of numbers or of a list of scalars or rows",
     traits=(Trait.SHARES,),
     gradient={"x": lambda x: "dout" if x.is_matrix else "as.scalar(dout)" if x.is_scalar else None},
-    samples=(*_MATRICES, "2", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
+    samples=(*_MATRICES, "2", "2.5", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
 )
 define(
     "as.frame(x: matrix|frame|list|scalar, names: list = missing)",

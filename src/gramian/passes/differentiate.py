@@ -19,6 +19,7 @@ from gramian.ir.liveness import liveness
 from gramian.ir.mapping import map_nodes
 from gramian.ir.node import ABSENT, Node, build, call, literal, var
 from gramian.ir.op import Effect
+from gramian.ir.origins import inlined_calls
 from gramian.ir.program import Block, Do, Function, If, Item, Program, Variable, assigned, items, nodes
 from gramian.ir.types import MISSING, Kind, Type
 from gramian.passes.facts import Facts
@@ -44,6 +45,13 @@ def _grads(function: Function) -> Iterator[tuple[Node, Span]]:
         for s in item.statements if isinstance(item, Block) else ():
             if isinstance(s, Do) and s.value.op.name == "grad":
                 yield s.value, s.span
+
+
+def _explained(found: Diagnostic, span: Span) -> Diagnostic:
+    """The message with the calls that lead to its place, and where the derivative is asked for."""
+    for text, place in inlined_calls(found.span) if found.span is not None else ():
+        found = found.with_note(text, place)
+    return found.with_note("differentiated at", span)
 
 
 Key = tuple[str, tuple[str, ...], bool]  # the function, the parameters to differentiate by, and whether dout is given
@@ -83,7 +91,7 @@ class Derivatives:
             try:
                 made[node] = self._derivative(node, span)
             except ScriptError as wrong:
-                self.errors += [d.with_note("differentiated at", span) for d in wrong.diagnostics]
+                self.errors += [_explained(d, span) for d in wrong.diagnostics]
         if not made:
             return function
 

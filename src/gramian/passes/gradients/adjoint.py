@@ -270,6 +270,10 @@ class StraightAdjoint:
 
     def refusal(self, node: Node) -> ScriptError:
         hint = "what does not depend on the parameters to differentiate by needs no derivative"
+        found = next((arg.type.kind for arg in node.args if arg.type.kind in (Kind.LIST, Kind.FRAME)), None)
+        if found is not None:
+            hint = "use a variable for each entry" if found is Kind.LIST else "use as.matrix() before"
+            return ScriptError(Diagnostic(f"values in a {found.value} have no derivative", self.place, hint))
         return ScriptError(Diagnostic(f"{describe_op(node.op)} has no derivative", self.place, hint))
 
     def scatter(self, node: Node, derivative: Node) -> None:
