@@ -1,7 +1,8 @@
 """The files of a program: each with its functions and namespaces, loaded once, in cycles too if they like.
 
 `source("p") as ns` looks for `p` beside the file that contains it (or in the folder that an earlier `setwd` names), then in
-the working directory and its folder `scripts`, then in the library that comes with gramian.
+the working directory and its folder `scripts`, then in the library that comes with gramian, where `scripts/nn/...` is the
+same as `nn/...`. Files of the library find their own kind first: what lies in the working directory does not change them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from gramian.errors import Diagnostic, ScriptError
 from gramian.lang import tree
 from gramian.source import Source, Span
 
-LIBRARY = Path(__file__).parent.parent / "lib"
+LIBRARY = Path(__file__).resolve().parent.parent / "lib"
+BY_NAME = LIBRARY / "builtin"  # the part whose functions need no source()
 
 _WRITES = re.compile(r"\bwrite\s*\(")
 
@@ -37,7 +39,8 @@ class File:
     missing: set[str] = field(default_factory=set)
     broken: bool = False
     sourced_at: Span | None = None
-    is_library: bool = False
+    is_packaged: bool = False
+    is_library: bool = False  # its functions may be called without source()
 
     @cached_property
     def has_lazy_operators(self) -> bool:
@@ -79,7 +82,7 @@ class Files:
 
     def library(self, name: str) -> Signature | None:
         """The library function of that name, which scripts may call without `source`."""
-        path = LIBRARY / "builtin" / f"{name}.dml"
+        path = BY_NAME / f"{name}.dml"
         if not name.isidentifier() or not path.is_file():
             return None
         return self._load(path, f"builtin/{path.name}").functions.get(name)
@@ -107,7 +110,8 @@ class Files:
             script = tree.Script(source, (), ())
             broken = True
         file = File(script, _identifier(stem), broken=broken, sourced_at=sourced_at)
-        file.is_library = key is not None and LIBRARY in key.parents
+        file.is_packaged = key is not None and LIBRARY in key.parents
+        file.is_library = key is not None and BY_NAME in key.parents
         if key:
             self._loaded[key] = file
         self.all.append(file)
@@ -171,7 +175,7 @@ class Files:
 
 def _shown(found: Path, path: str) -> str:
     """What messages call a file that was found by a path."""
-    return os.path.relpath(found) if LIBRARY not in found.parents else path
+    return os.path.relpath(found) if LIBRARY not in found.parents else _packaged(path)
 
 
 def _identifier(stem: str) -> str:
@@ -183,13 +187,31 @@ def _identifier(stem: str) -> str:
 def _candidates(path: str, file: File, folder: Path | None) -> list[Path]:
     beside = Path(file.script.source.name).parent
     places = [beside / folder, folder] if folder is not None else [beside]
-    bare = path.removeprefix("scripts/")
-    return [*(place / path for place in places), Path(path), Path("scripts") / path, LIBRARY / path, LIBRARY / bare]
+    bare = _packaged(path)
+    own = [] if bare.startswith(("/", "..")) else [LIBRARY / bare]
+    if file.is_packaged and own and own[0].is_file():
+        return own
+    return [*(place / path for place in places), Path(path), Path("scripts") / path, *own]
+
+
+def _packaged(path: str) -> str:
+    """What a path is called in the library, whichever way it is written."""
+    return Path(os.path.normpath(path)).as_posix().removeprefix("scripts/")
 
 
 def _not_found(statement: tree.Import, candidates: list[Path]) -> Diagnostic:
-    wanted, own = Path(statement.path), Path(statement.span.source.name).name
-    near = {name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)} - {own}
-    close = get_close_matches(wanted.name, sorted(near), n=1, cutoff=0.7)
-    hint = f"did you mean '{wanted.parent / close[0]}'?" if close else f"the working directory is {os.getcwd()}"
+    hint = _nearest(statement, candidates) or f"the working directory is {os.getcwd()}"
     return Diagnostic(f"source file '{statement.path}' does not exist", statement.path_span, hint)
+
+
+def _nearest(statement: tree.Import, candidates: list[Path]) -> str | None:
+    """A file of a similar name where it was looked for; for a path of the library, also elsewhere in it."""
+    wanted, own = Path(statement.path), Path(statement.span.source.name).name
+    folder = _packaged(statement.path).split("/")[0]
+    packaged = {path.name: path for path in sorted((LIBRARY / folder).rglob("*.dml"))} if folder == "nn" else {}
+    near = {name for path in candidates if path.parent.is_dir() for name in os.listdir(path.parent)} - {own}
+    here = get_close_matches(wanted.name, sorted(near), n=1, cutoff=0.7)
+    elsewhere = get_close_matches(wanted.name, packaged, n=1, cutoff=1.0 if here else 0.7)
+    if elsewhere:
+        return f"did you mean '{packaged[elsewhere[0]].relative_to(LIBRARY).as_posix()}'?"
+    return f"did you mean '{wanted.parent / here[0]}'?" if here else None
