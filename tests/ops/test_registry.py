@@ -452,8 +452,8 @@ def test_gradient_agrees_with_differences(sample):
     outs = result if op.outputs else (result,)
     tried = {f"d{name}" for name in op.outputs if any(f"d{name}" in text.split("(", 1)[-1] for _, text in _rules(op, values))}
     douts = [_weights(out, noise) for out in outs]
-    variables = dict(zip(_names(op, len(values)), values, strict=False))
-    variables |= {"out": outs[0], "dout": douts[0]}
+    variables = {"dout": douts[0], "ddout": douts[0], "out": outs[0]}
+    variables |= dict(zip(_names(op, len(values)), values, strict=False))
     for name, out, dout in zip(op.outputs, outs, douts, strict=True) if op.outputs else ():
         variables |= {name: out, f"d{name}": dout}
     weighed = [0, *(at for at, name in enumerate(op.outputs) if at and f"d{name}" in tried)]

@@ -21,7 +21,7 @@ from gramian.ir.node import ABSENT, Node, build, call, literal, var
 from gramian.ir.op import Effect
 from gramian.ir.origins import inlined_calls
 from gramian.ir.program import Block, Do, Function, If, Item, Program, Variable, assigned, items, nodes
-from gramian.ir.types import MISSING, Kind, Type
+from gramian.ir.types import BOOLEAN, STRING, Type
 from gramian.passes.facts import Facts
 from gramian.passes.gradients.adjoint import Adjoint
 from gramian.passes.gradients.frames import Effects, Frame
@@ -47,6 +47,12 @@ def _grads(function: Function) -> Iterator[tuple[Node, Span]]:
                 yield s.value, s.span
 
 
+def _options(function: Function, node: Node) -> Options:
+    """Arguments that choose what a function does, such as mode="train"."""
+    given = zip(function.params, node.args, strict=False)
+    return tuple((p.name, a) for p, a in given if a.is_literal and a.type.value_type in (BOOLEAN, STRING))
+
+
 def _explained(found: Diagnostic, span: Span) -> Diagnostic:
     """The message with the calls that lead to its place, and where the derivative is asked for."""
     for text, place in inlined_calls(found.span) if found.span is not None else ():
@@ -54,7 +60,9 @@ def _explained(found: Diagnostic, span: Span) -> Diagnostic:
     return found.with_note("differentiated at", span)
 
 
-Key = tuple[str, tuple[str, ...], bool]  # the function, the parameters to differentiate by, and whether dout is given
+Options = tuple[tuple[str, Node], ...]
+# The function, the parameters to differentiate by, whether dout is given, and texts and booleans that are known.
+Key = tuple[str, tuple[str, ...], bool, Options]
 
 
 @dataclass
@@ -107,7 +115,7 @@ class Derivatives:
     def _derivative(self, node: Node, span: Span) -> str:
         """The name of the function that computes what a call of grad() asks for."""
         name, wrt, _ = node.attrs
-        key = name, wrt, node.args[-1].op is not ABSENT
+        key = name, wrt, node.args[-1].op is not ABSENT, _options(self.program.functions[name], node)
         if key not in self.names:
             if name in self.open:
                 title = self.program.functions[name].title
@@ -147,7 +155,7 @@ class Derivative:
     """Writes the function that computes the derivatives of another by some of its parameters."""
 
     def __init__(self, program: Program, of: Function, key: Key, name: str, span: Span) -> None:
-        _, self.wrt, self.has_dout = key
+        _, self.wrt, self.has_dout, self.options = key
         self.of = of
         self.name = name
         self.span = span
@@ -162,6 +170,8 @@ class Derivative:
         dout = variables.fresh("dout", of.outputs[0].type) if self.has_dout else None
         variables.active |= {values[name] for name in self.wrt}
         primal = Primal(variables, Frame(of, liveness(of), dict(values)), Effects())
+        for name, option in self.options:
+            primal.frame.values[name] = primal.define(name, option, self.span)
         primal.region(of.body)
         primal.close()
         result = primal.frame.values.get(of.outputs[0].name)

@@ -250,7 +250,8 @@ class StraightAdjoint:
         elif node.op.variadic and len(node.args) > 1:
             self.unfold(node, derivative)
         else:
-            values = self.values(node) | {"out": partial(self.value, node), "dout": lambda: derivative}
+            values = {"dout": partial(_same, derivative), "ddout": partial(_same, derivative)}
+            values |= {"out": partial(self.value, node)} | self.values(node)
             for at, arg in enumerate(node.args):
                 if self.active(arg):
                     text = self.text(node, node.op.param(at).name)
@@ -270,9 +271,12 @@ class StraightAdjoint:
 
     def refusal(self, node: Node) -> ScriptError:
         hint = "what does not depend on the parameters to differentiate by needs no derivative"
-        found = next((arg.type.kind for arg in node.args if arg.type.kind in (Kind.LIST, Kind.FRAME)), None)
+        active = (arg.type.kind for arg in node.args if self.active(arg))
+        found = next((kind for kind in active if kind in (Kind.LIST, Kind.FRAME)), None)
         if found is not None:
-            hint = "use a variable for each entry" if found is Kind.LIST else "use as.matrix() before"
+            hint = "use as.matrix() before"
+            if found is Kind.LIST:
+                hint = "use a variable for each entry; derivatives that have loops cannot be differentiated again"
             return ScriptError(Diagnostic(f"values in a {found.value} have no derivative", self.place, hint))
         return ScriptError(Diagnostic(f"{describe_op(node.op)} has no derivative", self.place, hint))
 

@@ -60,6 +60,8 @@ class Primal:
         """A new variable with that value."""
         name = self.variables.fresh(stem, value.type, own=self.frame.within is not None)
         self.straight().define(name, value, span)
+        if value.type.known:
+            self.variables.types[name] = value.type  # it is assigned only here
         if self.variables.is_active(value, self.activity):
             self.variables.active.add(name)
         return name
