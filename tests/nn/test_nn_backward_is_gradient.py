@@ -52,7 +52,17 @@ def one_hot(rows: int, cols: int) -> str:
 
 
 SIGNS = "sign(" + cells(4, 3, 5.0) + ")"
-IMAGE = {"C": "2", "Hin": "4", "Win": "5", "Hf": "2", "Wf": "3", "strideh": "1", "stridew": "2", "padh": "1", "padw": "1"}
+IMAGE = {
+    "C": "2",
+    "Hin": "4",
+    "Win": "5",
+    "Hf": "2",
+    "Wf": "3",
+    "strideh": "1",
+    "stridew": "2",
+    "padh": "1",
+    "padw": "1",
+}
 IMAGES = {"X": cells(3, 40), **IMAGE}
 POOLED = {**IMAGES, "stridew": "1", "padh": "0", "padw": "0"}
 LINE = {"X": cells(3, 14), "C": "2", "Win": "7", "Wf": "3", "stride": "2", "pad": "1"}
@@ -76,12 +86,24 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "batch_norm2d_old": {**IMAGES, **CHANNELS, **NORM},
     "bce_with_logits_loss": {"logits": cells(4, 3), "y": one_hot(4, 3), "pos_weight": "1.7"},
     "bigru": {
-        **RECURRENT, **SEQUENCES, "W": cells(5, 6), "W_reverse": cells(5, 6, 1.1), "b": cells(1, 6), "b_reverse": cells(1, 6, 0.7),
-        "out0": cells(4, 2), "b_rec": cells(2, 2),
+        **RECURRENT,
+        **SEQUENCES,
+        "W": cells(5, 6),
+        "W_reverse": cells(5, 6, 1.1),
+        "b": cells(1, 6),
+        "b_reverse": cells(1, 6, 0.7),
+        "out0": cells(4, 2),
+        "b_rec": cells(2, 2),
     },
     "bilstm": {
-        **RECURRENT, **SEQUENCES, "W": cells(5, 8), "W_reverse": cells(5, 8, 1.1), "b": cells(1, 8), "b_reverse": cells(1, 8, 0.7),
-        "out0": cells(4, 2), "c0": cells(4, 2, 0.2),
+        **RECURRENT,
+        **SEQUENCES,
+        "W": cells(5, 8),
+        "W_reverse": cells(5, 8, 1.1),
+        "b": cells(1, 8),
+        "b_reverse": cells(1, 8, 0.7),
+        "out0": cells(4, 2),
+        "c0": cells(4, 2, 0.2),
     },
     "conv1d_builtin": {**LINE, "W": cells(4, 6), "b": cells(4, 1), "dilation": "2"},
     "conv2d": {**IMAGES, "W": cells(4, 12), "b": cells(4, 1)},
@@ -91,9 +113,19 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "conv2d_grouped": {**IMAGES, "W": cells(4, 6), "b": cells(4, 1), "groups": "2"},
     "conv2d_transpose": {**IMAGES, "W": cells(2, 24), "b": cells(4, 1), "out_padh": "0", "out_padw": "1"},
     "conv2d_transpose_depthwise": {
-        **IMAGES, "M": "2", "W": cells(1, 12), "b": cells(1, 1), "out_padh": "0", "out_padw": "1"
+        **IMAGES,
+        "M": "2",
+        "W": cells(1, 12),
+        "b": cells(1, 1),
+        "out_padh": "0",
+        "out_padw": "1",
     },
-    "cosine_embedding_loss": {"pred": cells(4, 3), "other": cells(4, 3, 2.0), "y": "sign(" + cells(4, 1, 5.0) + ")", "margin": "-0.9"},
+    "cosine_embedding_loss": {
+        "pred": cells(4, 3),
+        "other": cells(4, 3, 2.0),
+        "y": "sign(" + cells(4, 1, 5.0) + ")",
+        "margin": "-0.9",
+    },
     "cross_entropy_loss": CLASSES,
     "cross_entropy_loss2d": {"pred": shares(4, 12), "y": one_hot(4, 12), "C": "3"},
     "ctc_loss": {"pred": cells(2, 15), "y": 'matrix("2 3 3 0", rows=2, cols=2)', "T": "5"},
@@ -152,7 +184,12 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "scale_shift2d": {**IMAGES, **CHANNELS},
     "selu": X,
     "separable_conv2d": {
-        **IMAGES, "M": "2", "Wd": cells(2, 12), "bd": cells(4, 1), "Wp": cells(3, 4), "bp": cells(3, 1)
+        **IMAGES,
+        "M": "2",
+        "Wd": cells(2, 12),
+        "bd": cells(4, 1),
+        "Wp": cells(3, 4),
+        "bp": cells(3, 1),
     },
     "sigmoid": X,
     "silu": X,
@@ -163,11 +200,18 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "softplus": X,
     "softsign": X,
     "sparse_softmax_cross_entropy_loss": {
-        "logits": cells(4, 3), "labels": 'matrix("1 3 2 2", rows=4, cols=1)', "smoothing": "0.1"
+        "logits": cells(4, 3),
+        "labels": 'matrix("1 3 2 2", rows=4, cols=1)',
+        "smoothing": "0.1",
     },
     "swiglu": X,
     "tanh": X,
-    "triplet_loss": {"anchor": cells(4, 3), "positive": cells(4, 3, 2.0), "negative": cells(4, 3, 4.0), "margin": "2.0"},
+    "triplet_loss": {
+        "anchor": cells(4, 3),
+        "positive": cells(4, 3, 2.0),
+        "negative": cells(4, 3, 4.0),
+        "margin": "2.0",
+    },
     "upsample2d": {**IMAGES, "size_h": "2", "size_w": "3"},
     "upsample2d_bilinear": {**IMAGES, "size_h": "2", "size_w": "3"},
 }
@@ -201,7 +245,9 @@ def script(layer: str) -> tuple[str, list[str]]:
     lines.append(f"[{', '.join(grads)}] = grad(layer::forward, {passed}, wrt=list({names}){dout})")
     for mine, theirs in zip(grads, results, strict=True):
         lines.append(f"fits = nrow({mine}) == nrow({theirs}) & ncol({mine}) == ncol({theirs})")
-        lines.append(f'print(fits + " " + max(abs({mine} - {theirs})) / max(1e-3, max(abs({mine}))) + " " + max(abs({mine})))')
+        lines.append(
+            f'print(fits + " " + max(abs({mine} - {theirs})) / max(1e-3, max(abs({mine}))) + " " + max(abs({mine})))'
+        )
     return "\n".join(lines) + "\n", results
 
 
@@ -233,6 +279,10 @@ def test_backward_is_the_gradient_of_forward(layer):
         compiled.run()
     lines = [line.split() for line in out.getvalue().splitlines()]
     found = dict(zip(results, lines, strict=True))
-    wrong = {name: line for name, line in found.items() if line[0] != "TRUE" or not float(line[1]) < TOLERANCE.get(layer, 1e-9)}
+    wrong = {
+        name: line
+        for name, line in found.items()
+        if line[0] != "TRUE" or not float(line[1]) < TOLERANCE.get(layer, 1e-9)
+    }
     assert not wrong
     assert any(float(line[2]) > 1e-4 for line in lines)

@@ -450,7 +450,9 @@ def test_gradient_agrees_with_differences(sample):
     values = convert(op, [_smooth(v, noise) for v in sample.values()])
     result = apply(op, values)
     outs = result if op.outputs else (result,)
-    tried = {f"d{name}" for name in op.outputs if any(f"d{name}" in text.split("(", 1)[-1] for _, text in _rules(op, values))}
+    tried = {
+        f"d{name}" for name in op.outputs if any(f"d{name}" in text.split("(", 1)[-1] for _, text in _rules(op, values))
+    }
     douts = [_weights(out, noise) for out in outs]
     variables = {"dout": douts[0], "ddout": douts[0], "out": outs[0]}
     variables |= dict(zip(_names(op, len(values)), values, strict=False))

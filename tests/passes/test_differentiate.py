@@ -135,7 +135,14 @@ PAIRS = {
     f"{name}_{at}": expression(text, X=A, Y0=other)
     for name, other in {"full": B, "row": ROW, "column": COLUMN, "one": ONE, "number": "0.8"}.items()
     for at, text in enumerate(
-        ["X + Y0 ^ 2", "X * Y0", "(X - Y0) * X / Y0", "X ^ Y0", "max(X, Y0) * min(X, Y0)", "ifelse(X > 0.5, X * Y0, Y0)"]
+        [
+            "X + Y0 ^ 2",
+            "X * Y0",
+            "(X - Y0) * X / Y0",
+            "X ^ Y0",
+            "max(X, Y0) * min(X, Y0)",
+            "ifelse(X > 0.5, X * Y0, Y0)",
+        ]
     )
 }
 PAIRS |= {
@@ -292,7 +299,9 @@ f = function(matrix[double] X, double s) return (double loss) {
   [Y, t] = scaled(X)
   Z = scaled(by=s, X=Y)
   loss = norm(Y, 2) * t + norm(X * s, 3)
-}""".replace("Z = scaled(by=s, X=Y)", "[Z, u] = scaled(by=s, X=Y)").replace("norm(X * s, 3)", "norm(X * s, 3) + sum(Z) * u"),
+}""".replace("Z = scaled(by=s, X=Y)", "[Z, u] = scaled(by=s, X=Y)").replace(
+            "norm(X * s, 3)", "norm(X * s, 3) + sum(Z) * u"
+        ),
         {"X": A, "s": "0.7"},
     ),
     "modes": (
@@ -354,7 +363,8 @@ print(grad(f, 2.0))
     assert "values in a list have no derivative" in refused(text)
 
 
-VECTOR_JACOBIAN = """forward = function(matrix[double] X, matrix[double] W, matrix[double] b) return (matrix[double] out, double n) {
+VECTOR_JACOBIAN = """
+forward = function(matrix[double] X, matrix[double] W, matrix[double] b) return (matrix[double] out, double n) {
   out = X %*% W + b
   n = sum(W)
 }
@@ -366,16 +376,19 @@ dout = matrix("1 2 3 4 5 6", 3, 2) / 7
 
 
 def test_vector_jacobian_products():
-    assert run(
-        VECTOR_JACOBIAN
-        + """[dX, dW, db] = grad(forward, X, W, b, dout=dout)
+    assert (
+        run(
+            VECTOR_JACOBIAN
+            + """[dX, dW, db] = grad(forward, X, W, b, dout=dout)
 print(max(abs(dX - dout %*% t(W))) + max(abs(dW - t(X) %*% dout)) + max(abs(db - colSums(dout))) < 1e-14)
 db2 = grad(forward, X, b=b, W=W, dout=dout, wrt=list("b"))
 print(sum(abs(db2 - db)) == 0)
 [dW3, dX3] = grad("forward", X, W, b, wrt=["W", "X"], dout=dout)
 print(sum(abs(dW3 - dW)) + sum(abs(dX3 - dX)) == 0)
 """
-    ).split() == ["TRUE"] * 3
+        ).split()
+        == ["TRUE"] * 3
+    )
 
 
 def test_the_result_of_a_layer_needs_its_gradient():
@@ -448,15 +461,31 @@ def test_several_results_of_operators():
   [out, last, c1, c2, c3] = lstm(X, W, b, h, c, TRUE)
   loss = sum(out ^ 2) + sum(last)
 }"""
-    cells = 'matrix(sin(seq(1, 40)), 5, 8)'
-    arguments = {"X": 'matrix(cos(seq(1, 18)), 2, 9)', "W": cells, "b": 'matrix(0.1, 1, 8)',
-                 "h": "matrix(0.1, 2, 2)", "c": "matrix(0.2, 2, 2)"}
+    cells = "matrix(sin(seq(1, 40)), 5, 8)"
+    arguments = {
+        "X": "matrix(cos(seq(1, 18)), 2, 9)",
+        "W": cells,
+        "b": "matrix(0.1, 1, 8)",
+        "h": "matrix(0.1, 2, 2)",
+        "c": "matrix(0.2, 2, 2)",
+    }
     check({"lstm": (text, arguments)})
     text = """f = function(matrix[double] X, matrix[double] gamma, matrix[double] beta) return (double loss) {
   [Y, m, v, sm, sv] = batch_norm2d(X, gamma, beta, matrix(0, 2, 1), matrix(1, 2, 1), "train", 1e-5, 0.9)
   loss = sum(Y ^ 3)
 }"""
-    check({"norm": (text, {"X": "matrix(sin(seq(1, 16)), 2, 8)", "gamma": 'matrix("1 2", 2, 1)', "beta": 'matrix("0.3 0.2", 2, 1)'})})
+    check(
+        {
+            "norm": (
+                text,
+                {
+                    "X": "matrix(sin(seq(1, 16)), 2, 8)",
+                    "gamma": 'matrix("1 2", 2, 1)',
+                    "beta": 'matrix("0.3 0.2", 2, 1)',
+                },
+            )
+        }
+    )
 
 
 UNARY = ["exp({} / 4)", "sin({})", "tanh({})", "sigmoid({})", "({}) ^ 2", "abs({} + 0.123)", "-({})", "max({}, 0.31)"]
@@ -474,7 +503,9 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
     return draw(st.sampled_from(BINARY)).format(*parts)
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True
+)
 @given(st.lists(expressions(), min_size=8, max_size=8))
 def test_random_expressions(texts):
     arguments = {"X": A, "v": ROW, "w": COLUMN, "s": "0.7"}

@@ -128,12 +128,12 @@ class Op:
     argument, MISSING for an optional one that was not given. `kernel(*values)` is the meaning on NumPy arrays and Python
     scalars, None for MISSING. `scalar(*types)` gives Python source with places {0}, {1}, ... for scalar arguments of
     those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per
-    differentiable parameter, with the names of the parameters, `out` and `dout` (`ddout` if a
-    parameter has that name), or a function that chooses the line by
-    the types of the arguments; `0` stands for a derivative that is zero everywhere. An operator of any number of arguments is that of two again and again: it has the lines
-    `left` and `right`, besides that of a single argument. One with several results has a line for several parameters,
-    as in "X, W", that calls an operator with as many results; `dc` there is the gradient of its result `c`. `samples` are argument lists in DML on
-    which the generic tests try the operator.
+    differentiable parameter, with the names of the parameters, `out` and `dout` (`ddout` if a parameter has that name),
+    or a function that chooses the line by the types of the arguments; `0` stands for a derivative that is zero
+    everywhere. An operator of any number of arguments is that of two again and again: it has the lines `left` and
+    `right`, besides that of a single argument. One with several results has a line for several parameters, as in
+    "X, W", that calls an operator with as many results; `dc` there is the gradient of its result `c`. `samples` are
+    argument lists in DML on which the generic tests try the operator.
     `sparsity(*types)` estimates the sparsity of a matrix result, where the traits do not tell it (`ir/estimate.py`).
     `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """

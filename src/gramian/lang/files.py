@@ -49,9 +49,9 @@ class File:
         return "&&" in text or "||" in text
 
     @cached_property
-    def functions_write(self) -> bool:
-        """May functions of the file write files?"""
-        return bool(self.script.functions) and _WRITES.search(self.script.source.text) is not None
+    def writes(self) -> bool:
+        """May the file write files?"""
+        return _WRITES.search(self.script.source.text) is not None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from gramian.errors import Diagnostic, OperationError, ScriptError
+from gramian.errors import Diagnostic, ScriptError
 from gramian.ir.liveness import liveness
-from gramian.ir.mapping import map_nodes
-from gramian.ir.node import ABSENT, Node, build, call, literal, var
+from gramian.ir.mapping import Change, map_nodes
+from gramian.ir.node import ABSENT, Node, build, call, literal
 from gramian.ir.op import Effect
 from gramian.ir.origins import inlined_calls
 from gramian.ir.program import Block, Do, Function, If, Item, Program, Variable, assigned, items, nodes
@@ -132,9 +132,9 @@ class Derivatives:
         return next(n for n in numbered if n not in self.program.functions)
 
 
-def _mapped(program: Program, function: Function, change: object) -> Function:
+def _mapped(program: Program, function: Function, change: Change) -> Function:
     only = replace(program, main=function, functions={})
-    return map_nodes(only, change).main  # type: ignore[arg-type]
+    return map_nodes(only, change).main
 
 
 def _reached(program: Program, name: str) -> Iterator[str]:
@@ -145,10 +145,9 @@ def _reached(program: Program, name: str) -> Iterator[str]:
         found = todo.pop()
         yield found
         for node in nodes(program.functions[found].body):
-            callee = node.attrs[0] if node.op.name in ("call", "grad") else None
-            if callee in program.functions and callee not in seen:
-                seen.add(callee)
-                todo.append(callee)
+            if node.op.name in ("call", "grad") and node.attrs[0] not in seen:
+                seen.add(node.attrs[0])
+                todo.append(node.attrs[0])
 
 
 class Derivative:
@@ -207,7 +206,9 @@ class Derivative:
         if dout is None:
             start.assign(adjoint, build("matrix", [literal(1.0), literal(1), literal(1), literal(True)]), self.span)
             wrong = build("!=", [build("length", [value]), literal(1)])
-            return [self._refuse(wrong, f"the result of {title} is no single number; grad() needs its gradient as dout")]
+            return [
+                self._refuse(wrong, f"the result of {title} is no single number; grad() needs its gradient as dout")
+            ]
         given = self.variables.read(dout)
         start.assign(adjoint, given, self.span)
         differ = [build("!=", [build(size, [given]), build(size, [value])]) for size in ("nrow", "ncol")]

@@ -44,8 +44,10 @@ def result_names(node: Node) -> tuple[str, ...]:
 
 def _function(c: Context, e: tree.Expr) -> Signature:
     if isinstance(e, tree.Name) and e.name not in c.file.functions and e.name in c.entries:
-        hint = "the function is named as it is called: f, \"f\" or \"namespace::f\""
-        raise expressions.error(f"the first argument of grad() must name a function, '{e.name}' is a variable", e.span, hint)
+        hint = 'the function is named as it is called: f, "f" or "namespace::f"'
+        raise expressions.error(
+            f"the first argument of grad() must name a function, '{e.name}' is a variable", e.span, hint
+        )
     if isinstance(e, tree.Name):
         signature = named.signature(c, REGISTRY["grad"], e.name, e.span)
     elif isinstance(e, tree.Literal) and isinstance(e.value, str):
@@ -94,9 +96,7 @@ def _names(e: tree.Expr) -> list[tuple[str, tree.Expr]]:
         entries = [e]
     found = [(x.value, x) for x in entries if isinstance(x, tree.Literal) and isinstance(x.value, str)]
     if len(found) < len(entries) or not found:
-        raise expressions.error(
-            "wrt must list the names of parameters", e.span, 'as in wrt="W" or wrt=list("W", "b")'
-        )
+        raise expressions.error("wrt must list the names of parameters", e.span, 'as in wrt="W" or wrt=list("W", "b")')
     return [(str(name), place) for name, place in found]
 
 

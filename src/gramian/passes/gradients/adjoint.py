@@ -15,8 +15,8 @@ from gramian.errors import Diagnostic, ScriptError
 from gramian.ir.node import ABSENT, OUTPUT, Node, absent, build, describe_op, literal, output, walk
 from gramian.ir.program import Assign, Block, For, If, Item, Region
 from gramian.ir.types import INT, Kind, scalar
-from gramian.passes.gradients.needed import names_in, trimmed
 from gramian.passes.gradients.frames import Effects
+from gramian.passes.gradients.needed import names_in, trimmed
 from gramian.passes.gradients.pieces import Branch, Loop, Piece, Straight, regions
 from gramian.passes.gradients.primal import Primal
 from gramian.passes.gradients.rules import applied, of_size, rule, total
@@ -116,9 +116,7 @@ class LoopAdjoint:
         self.variables = variables = outer.variables
         self.span = piece.item.span
         mark = variables.mark()
-        self.restored = {
-            name: variables.fresh(mine, variables.types[mine]) for name, mine in piece.carried.items()
-        }
+        self.restored = {name: variables.fresh(mine, variables.types[mine]) for name, mine in piece.carried.items()}
         for name, mine in self.restored.items():
             if piece.carried[name] in variables.active:
                 variables.active.add(mine)
@@ -250,7 +248,10 @@ class StraightAdjoint:
         elif node.op.variadic and len(node.args) > 1:
             self.unfold(node, derivative)
         else:
-            values = {"dout": partial(_same, derivative), "ddout": partial(_same, derivative)}
+            values: dict[str, Callable[[], Node]] = {
+                "dout": partial(_same, derivative),
+                "ddout": partial(_same, derivative),
+            }
             values |= {"out": partial(self.value, node)} | self.values(node)
             for at, arg in enumerate(node.args):
                 if self.active(arg):

@@ -14,7 +14,21 @@ from gramian.errors import Diagnostic, ScriptError
 from gramian.ir.liveness import liveness, names_read
 from gramian.ir.node import CALL, OUTPUT, Node, build, intern, literal, output, rebuild, walk
 from gramian.ir.op import Effect
-from gramian.ir.program import Assign, Block, Do, For, Function, If, Item, Region, While, assigned, items, nodes, outcome
+from gramian.ir.program import (
+    Assign,
+    Block,
+    Do,
+    For,
+    Function,
+    If,
+    Item,
+    Region,
+    While,
+    assigned,
+    items,
+    nodes,
+    outcome,
+)
 from gramian.ir.types import INT, LIST, NOTHING, Kind, Type, join, scalar
 from gramian.passes.gradients.frames import Effects, Frame
 from gramian.passes.gradients.pieces import Branch, Loop, Piece, Straight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
-from gramian.ir.node import Node, build, literal
+from gramian.ir.node import Node, build
 from gramian.ir.op import Op, Trait
 from gramian.ir.types import Type
 from gramian.lang.dml import parse_expression
@@ -61,7 +61,3 @@ def total(first: Node | None, second: Node) -> Node:
     if first is None:
         return second
     return build("+", [first, second], lenient=True)
-
-
-def minus_one() -> Node:
-    return literal(-1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gramian.ir.node import Node, absent, build, literal, var
 from gramian.ir.op import Trait
 from gramian.ir.origins import OWN
 from gramian.ir.program import Program
-from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind, Type
+from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind, ScalarValue, Type, ValueType
 
 WITHOUT_DERIVATIVE = (INT, BOOLEAN, STRING)  # scalars of these types do not vary smoothly
 
@@ -131,4 +131,5 @@ def placeholder(type: Type) -> Node:
             return empty_list()
         case Kind.FRAME:
             return build("as.frame", [literal(0), absent()])
-    return literal({INT: 0, BOOLEAN: False, STRING: ""}.get(type.value_type, float("nan")))
+    values: Mapping[ValueType, ScalarValue] = {INT: 0, BOOLEAN: False, STRING: ""}
+    return literal(values.get(type.value_type, float("nan")))
