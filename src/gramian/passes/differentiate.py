@@ -187,6 +187,8 @@ class Derivative:
             mine = values[name]
             known = adjoint.known.get(mine)
             value = variables.read(known) if known is not None else zeros(variables.read(mine))
+            if value.type.is_scalar:
+                value = build("as.double", [value])  # loops may know less of its type
             out = variables.fresh(f"d{name}", value.type, own=False)
             end.assign(out, value, self.span)
             outputs.append(Variable(out, _declared(of, name)))
