@@ -83,7 +83,10 @@ define(
     "(of a frame, of missing cells), or nothing with empty.return=FALSE",
     family="select",
     sparsity=of_first,
-    gradient={"target": _put_back, "select": lambda target, margin, select, _: None if missing(select) else "0"},
+    gradient={
+        "target": _put_back,
+        "select": lambda target, margin, select, _: "0" if target.is_matrix and select.is_matrix else None,
+    },
     samples=(
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "rows"',
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "cols"',
