@@ -12,7 +12,7 @@ import gramian.ops.reorg  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY
-from gramian.ir.types import INT, LIST, MISSING, join, matrix, scalar, type_of
+from gramian.ir.types import DOUBLE, INT, LIST, MISSING, STRING, frame, join, matrix, results, scalar, type_of
 from gramian.ir.values import ListValue
 
 

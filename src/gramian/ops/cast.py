@@ -169,6 +169,7 @@ define(
     as_scalar,
     "the one cell of a matrix or frame, or the one entry of a list",
     aliases=("castAsScalar",),
+    gradient={"x": lambda x: "as.matrix(dout)" if x.is_matrix else None},
     samples=("matrix(2.5, 1, 1)", "matrix(NaN, 1, 1)", 'list("a")', 'as.frame("a")'),
 )
 define(
@@ -178,7 +179,8 @@ define(
     "matrix of a number, of a frame of numbers or of a list of scalars or rows",
     traits=(Trait.SHARES,),
     sparsity=_as_matrix_sparsity,
-    samples=(*_MATRICES, "2", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
+    gradient={"x": lambda x: "dout" if x.is_matrix else "as.scalar(dout)" if x.is_scalar else None},
+    samples=(*_MATRICES, "2", "2.5", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
 )
 define(
     "as.frame(x: matrix|frame|list|scalar, names: list = missing)",
@@ -234,8 +236,15 @@ def _logical_code(x: Type) -> str | None:
     return "{0} != 0" if x.value_type in (INT, DOUBLE, NUMBER) else "as_logical({0})"
 
 
-_cast("as.double", DOUBLE, s.as_double, "scalar as a double", scalar=_double_code)
-_cast("as.integer", INT, s.as_int, "scalar as an int, cut towards zero; NaN is 0", scalar=_int_code)
+_cast("as.double", DOUBLE, s.as_double, "scalar as a double", scalar=_double_code, gradient={"x": "dout"})
+_cast(
+    "as.integer",
+    INT,
+    s.as_int,
+    "scalar as an int, cut towards zero; NaN is 0",
+    scalar=_int_code,
+    traits=(Trait.STEPS,),
+)
 _cast(
     "as.logical",
     BOOLEAN,
@@ -243,6 +252,7 @@ _cast(
     "scalar as a boolean: FALSE for zero and for all text but true",
     scalar=_logical_code,
     aliases=("as.boolean",),
+    traits=(Trait.STEPS,),
 )
 
 
@@ -260,6 +270,7 @@ def _size(name: str, of_type: Callable[[Type], int | None], of_sizes: Callable[[
         infer,
         lambda x: int(of_sizes(sizes(x))),
         doc,
+        traits=(Trait.STEPS,),
         samples=(*_MATRICES, 'as.frame("a")', "list(1, 2, 3)"),
     )
 

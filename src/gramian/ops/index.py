@@ -88,6 +88,8 @@ def right_index(target: Any, row: Any, row_end: Any, column: Any, column_end: An
     return target.select(bounds(target, 0, row, row_end), bounds(target, 1, column, column_end))
 
 
+_ZEROS = "matrix(0, nrow(target), ncol(target))"
+_SELECTED = "rightIndex(dout, row, row_end, column, column_end)"
 BOUNDS = "row: number = missing, row_end: number = missing, column: number = missing, column_end: number = missing"
 
 define(
@@ -97,6 +99,7 @@ define(
     "target[row:row_end, column:column_end]",
     internal=True,
     traits=(Trait.SHARES,),
+    gradient={"target": f"leftIndex({_ZEROS}, dout, row, row_end, column, column_end)"},
     samples=(
         'matrix("1 2 3 4 5 6", 3, 2), 2, 3, 1, 1',
         'matrix("1 2 3 4 5 6", 3, 2), 2, missing, 1, 2',
@@ -127,6 +130,7 @@ define(
     cell,
     "as.scalar(target[row, column])",
     internal=True,
+    gradient={"target": f"leftIndex({_ZEROS}, dout, row, missing, column, missing)"},
     samples=('matrix("1 2 3 4 5 6", 3, 2), 2, 1', 'matrix("1 2 3 4 5 6", 3, 2), 2.5, 1'),
 )
 
@@ -187,6 +191,10 @@ define(
     left_index,
     "target with target[row:row_end, column:column_end] = value",
     internal=True,
+    gradient={
+        "target": "leftIndex(dout, 0, row, row_end, column, column_end)",
+        "value": lambda target, value, *_: _SELECTED if value.is_matrix else f"sum({_SELECTED})",
+    },
     samples=(
         'matrix("1 2 3 4 5 6", 3, 2), 9, 2, 3, 1, 1',
         'matrix("1 2 3 4 5 6", 3, 2), matrix("7 8", 1, 2), 2, missing, missing, missing',
