@@ -33,6 +33,7 @@ COSTLY = ("exp", "log", "sigmoid", "tanh")
 SHORT = 64  # columns of a row that is so short that costly functions are better off with all cells of a tile
 SUMMED_ROWS = 1 << 13  # after so many rows sums of columns go into others, to keep rounding errors small
 Place = tuple[int, int, bool]
+UNROLLED = 32  # columns that are a constant in the source, so that the loop over so short rows is none
 NARROW = 8  # products with at most so many columns become sums inside of the loops
 
 
@@ -258,7 +259,7 @@ class Writer:
         return self.extent(width(node))
 
     def extent(self, columns: int) -> str:
-        if columns <= NARROW:
+        if columns <= UNROLLED:
             return str(columns)
         for node in self.panels:
             if width(node) == columns:
