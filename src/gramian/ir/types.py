@@ -56,6 +56,8 @@ class Known:
 class Type:
     """The type of a node or variable. `rows` and `cols` belong to matrices and frames (None: unknown).
 
+    `items` are the types of several results, and those of the entries of a list, if they are known to be scalars.
+
     `sparsity` is the estimated share of a matrix's cells that are not zero (None: only the run time can tell): see
     `ir/estimate.py`.
     """
@@ -104,6 +106,8 @@ class Type:
         """The same type with sizes and values forgotten."""
         if (self.rows, self.cols, self.known, self.sparsity, self.items) == (None, None, None, None, ()):
             return self
+        if self.kind is Kind.LIST:
+            return LIST
         items = tuple(t.without_size() for t in self.items)
         return replace(self, rows=None, cols=None, known=None, items=items, sparsity=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,15 @@ from gramian.ir.op import REGISTRY, Trait, define
 from gramian.ir.types import LIST, STRING, Kind, Type, results, scalar
 from gramian.ir.values import ListValue
 
+
+def _list_type(*entries: Type) -> Type:
+    """Of short lists of numbers, such as the shape of images, the entries are known."""
+    return replace(LIST, items=entries) if all(entry.is_scalar for entry in entries) else LIST
+
+
 define(
     "list(x: any... = missing)",
-    lambda *_: LIST,
+    _list_type,
     lambda *items: ListValue(items),
     "list of values",
     internal=True,
