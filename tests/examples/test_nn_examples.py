@@ -1,4 +1,4 @@
-"""The examples of the neural network library: each trains on a little real data, writes its files, and predicts from them."""
+"""The examples of the neural network library: each trains on a little data, writes its files, and predicts from them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,13 @@ def load(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("example", SMALL, ids=lambda e: e.name)
 def test_trains_and_predicts(example: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    run(example.folder / "train.dml", data=little(data_of(example), tmp_path), out=str(out), batch_size=30, **example.parameters)
+    run(
+        example.folder / "train.dml",
+        data=little(data_of(example), tmp_path),
+        out=str(out),
+        batch_size=30,
+        **example.parameters,
+    )
     epochs = [[float(cell) for cell in line] for line in EPOCH.findall(capsys.readouterr().out)]
     assert [int(e[0]) for e in epochs] == list(range(1, int(example.parameters["epochs"]) + 1))
     assert epochs[-1][1] < epochs[0][1]  # the loss falls
@@ -126,7 +132,14 @@ def test_autoencoder_against_pca(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_batch_norms_predict_by_running_averages(tmp_path: Path) -> None:
     """What the residual network says of an image does not depend on the other images."""
     out = tmp_path / "out"
-    run(EXAMPLES / "residual" / "train.dml", data=little(DIGITS, tmp_path), out=str(out), epochs=1, channels=4, batch_size=30)
+    run(
+        EXAMPLES / "residual" / "train.dml",
+        data=little(DIGITS, tmp_path),
+        out=str(out),
+        epochs=1,
+        channels=4,
+        batch_size=30,
+    )
     test = (out / "test.csv").read_text().splitlines(keepends=True)
     (tmp_path / "few.csv").write_text("".join(test[:6]))
     found = []
@@ -154,9 +167,7 @@ def test_cross_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("mode", ["BSP", "SBP", "ASP", "SSP"])
 @pytest.mark.parametrize("network", ["softmax", "lenet"])
-def test_two_workers_in_every_mode(
-    network: str, mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_workers_in_every_mode(network: str, mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {"epochs": 8, "F1": 4, "F2": 8, "M": 16, "batch_size": 15, "lr": 0.02}
     script, data = EXAMPLES / "paramserv" / "train.dml", little(DIGITS, tmp_path)
     run(script, data=data, out=str(tmp_path / "out"), network=network, mode=mode, workers=2, **small)

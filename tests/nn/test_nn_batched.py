@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from tests.nn.harness import run
+from harness import run
 
 SCRIPT = """
 source("nn/batched.dml") as batched
