@@ -17,8 +17,8 @@ from gramian.ir.values import ListValue
 
 
 def _list_type(*entries: Type) -> Type:
-    """Of short lists of numbers, such as the shape of images, the entries are known."""
-    return replace(LIST, items=entries) if all(entry.is_scalar for entry in entries) else LIST
+    """The entries are known: the shape of images, say, or the parameters of a model."""
+    return replace(LIST, items=entries)
 
 
 define(
@@ -65,7 +65,9 @@ def _line(value: Any) -> str:
 
 def _append_type(x: Type, *values: Type) -> Type:
     if x.kind is Kind.LIST:
-        return LIST
+        # What a list stands for when it is appended, itself or its entry, depends on how many it has.
+        known = x.items and all(value.kind is not Kind.LIST for value in values)
+        return replace(LIST, items=(*x.items, *values)) if known else LIST
     if x.kind in (Kind.MATRIX, Kind.FRAME):
         check_arguments(REGISTRY["cbind"], [x, *values])
         return REGISTRY["cbind"].infer(x, *values)

@@ -203,6 +203,7 @@ define(
     _filter_type,
     conv2d_backward_filter,
     "gradient of conv2d() by its filters W, from that by its result",
+    gradient={"X": f"conv2d_backward_data(ddout, dout, {_SHAPES})", "dout": f"conv2d(X, ddout, {_SHAPES})"},
     samples=(
         f"matrix(seq(1, 9), 1, 9), matrix(seq(1, 4), 1, 4), {_ONE}",
         f"{_IMAGES}, matrix(seq(1, 16), 2, 8), {_TWO}",
@@ -214,6 +215,7 @@ define(
     _data_type,
     conv2d_backward_data,
     "gradient of conv2d() by its images X, from that by its result; also the transposed convolution",
+    gradient={"W": f"conv2d_backward_filter(ddout, dout, {_SHAPES})", "dout": f"conv2d(ddout, W, {_SHAPES})"},
     samples=(
         f"matrix(seq(1, 4), 1, 4), matrix(seq(1, 4), 1, 4), {_ONE}",
         f"{_TWO_FILTERS}, matrix(seq(1, 16), 2, 8), {_TWO}",
@@ -371,6 +373,7 @@ define(
     _pool_gradient_type("avg_pool_backward()"),
     avg_pool_backward,
     "gradient of avg_pool() by X: that of a window spreads evenly; what falls on padding is lost",
+    gradient={"X": "0", "dout": f"avg_pool(ddout, {_POOL_SHAPES})"},
     samples=_BACKWARD_SAMPLES,
 )
 
