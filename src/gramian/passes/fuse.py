@@ -256,6 +256,11 @@ class Groups:
         nodes = list(walk(tops))
         self.cells = cells_where_needed(nodes, self.tops)
         self.roles = {node: role for node in nodes if (role := self._role(node)) is not None}
+        self.over_stored = {
+            node
+            for node in self.roles
+            if self.cells.get(node) in LIMITED or any(is_sparse_type(a.type) for a in inputs_of(node))
+        }
         crosses = {n for n, role in self.roles.items() if role is Role.CROSS}
         needed = self.tops.union(*(inputs_of(n) if n in crosses else n.args for n in nodes))
         self.nodes = [node for node in nodes if node in needed]
@@ -280,13 +285,13 @@ class Groups:
                 node = leader[node]
             return node
 
-        readers: dict[tuple[Node, int, int, int], Node] = {}
+        readers: dict[tuple[Node, int, int, int, bool], Node] = {}
         for node, role in self.roles.items():
             for arg in panel_operands(node, role):
                 if self._joins(arg, node) and self.passes[arg] == self.passes[node]:
                     leader[top(arg)] = top(node)
                 elif (arg.type.cells or 0) >= SMALLEST:
-                    key = (arg, self.rows[node], self.passes[node], self.clock[node])
+                    key = (arg, self.rows[node], self.passes[node], self.clock[node], node in self.over_stored)
                     leader[top(node)] = top(readers.setdefault(key, node))
         members: dict[Node, list[Node]] = {}
         for node in self.nodes:
@@ -311,6 +316,8 @@ class Groups:
         role = self.roles.get(arg)
         if role is None or is_sink(role) or self.clock[arg] != self.clock[node]:
             return False
+        if (node in self.over_stored and arg not in self.cells) or (arg in self.over_stored and node not in self.cells):
+            return False  # one runs through rows of cells, the other through stored cells
         if self.cells.get(arg) is Cells.DENSE:
             return False  # pipelines over stored cells only give such matrices
         return self.rows[arg] == self.rows[node]

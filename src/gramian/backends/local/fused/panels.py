@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,10 +20,11 @@ from gramian.backends.local.fused.loops import Loops, Writer, can_loop, narrow_s
 from gramian.backends.local.fused.templates import TOTAL_EXTREMES
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.disk import is_on_disk, panel_of
-from gramian.ir.fused import Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
+from gramian.ir.fused import PRODUCT, Pipeline, Role, inputs_of, is_sink, panel_operands, role_of
 from gramian.ir.node import Node, convert_argument, literal_value, walk
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.parfor.libraries import one_thread_each
 
 Array = Any
 Values = dict[Node, Any]
@@ -197,6 +199,7 @@ class Pass:
         self.segments = segments(self.nodes, compiled=compiled)
         self.is_one_loop = len(self.segments) == 1 and compiled and can_loop(self.nodes[0])
         self.compiled = compiled
+        self.has_products = any(n.op.name == PRODUCT and not (compiled and can_loop(n)) for n in self.nodes)
         self._steps: dict[tuple[np.dtype[Any], ...], list[Step]] = {}
 
     @cached_property
@@ -258,7 +261,9 @@ class Pass:
                 return self._chunk_on_disk(steps, given, results, wholes, *chunk)
             return self._chunk(steps, given, results, wholes, *chunk)
 
-        parts = in_parallel(work, self._chunks(rows))
+        # Chunks run on all cores already: the library's own threads would only wait for one another.
+        with one_thread_each(()) if self.has_products else nullcontext():
+            parts = in_parallel(work, self._chunks(rows))
         for node in self.pipeline.roots:
             if is_partial(node):
                 whole = merged(node, [part[node] for part in parts], self.kernels(node.op))

@@ -73,7 +73,7 @@ class StoredPass:
         """Seconds that the operators would take one by one: sampled matrices would be made whole."""
         stored: int = self.operand(operands, self.driver).nnz
         whole = sum(n.type.cells or 0 for n, cells in self.cells.items() if cells is Cells.SAMPLED)
-        return 4e-9 * stored * len(self.nodes) + 2e-9 * whole
+        return 4e-9 * stored * len(self.nodes) + 1e-8 * whole
 
     def signature(self, operands: Sequence[Any]) -> str:
         loops = self.loops
