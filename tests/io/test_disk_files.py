@@ -129,6 +129,18 @@ def test_wrong_lines_are_found(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["x.csv"]
 
 
+def test_cells_grow_in_memory_that_another_matrix_has_left() -> None:
+    class Left(Room):
+        def place(self, rows: int, cols: int) -> np.ndarray:
+            return np.frombuffer(bytearray(8 * rows * cols), np.float64).reshape(rows, cols)
+
+    cells = csv.Cells(2, 1, Left())
+    expected = np.arange(1.0, 61).reshape(30, 2)
+    for first in range(0, 30, 3):
+        cells.append(expected[first : first + 3].ravel())
+    np.testing.assert_array_equal(cells.matrix(), expected)
+
+
 def test_cells_grow_in_memory() -> None:
     cells = csv.Cells(2, 1, Room())
     for i in range(50):

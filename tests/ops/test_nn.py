@@ -12,7 +12,7 @@ from scipy.signal import correlate2d
 import gramian.ops.nn as nn
 from gramian.errors import OperationError, SizeError
 from gramian.ir.op import REGISTRY
-from gramian.ir.types import LIST, matrix
+from gramian.ir.types import INT, LIST, matrix, scalar, type_of
 from gramian.ir.values import ListValue
 
 NAN, INF = np.nan, np.inf
@@ -366,6 +366,24 @@ def test_gradients_must_have_the_size_of_the_result():
     for name, first in (("conv2d_backward_filter", count(1, 16)), ("conv2d_backward_data", count(1, 4))):
         with pytest.raises(SizeError, match="'dout'"):
             call(name, first, np.ones((1, 9)), *filters)
+
+
+def test_only_the_number_of_images_may_come_from_the_matrix():
+    """A list whose first number is not known says nothing of the filters, whatever the number of images is."""
+
+    def shape(*numbers):
+        return REGISTRY["list"].infer(*(scalar(INT) if n is None else type_of(n) for n in numbers))
+
+    images, filters, rest = shape(5, 1, 4, 4), shape(2, 1, 3, 3), [shape(1, 1), shape(0, 0)]
+    some_images, some_filters = shape(None, 1, 4, 4), shape(None, 1, 3, 3)
+    infer = REGISTRY["conv2d"].infer
+    assert infer(matrix(5, 16), matrix(2, 9), images, filters, *rest) == matrix(5, 8)
+    assert infer(matrix(5, 16), matrix(2, 9), some_images, filters, *rest) == matrix(5, 8)
+    assert infer(matrix(5, 16), matrix(2, 9), images, some_filters, *rest) == matrix(5, None)
+    assert infer(matrix(None, 16), matrix(None, 9), some_images, some_filters, *rest) == matrix()
+    infer = REGISTRY["conv2d_backward_filter"].infer
+    assert infer(matrix(5, 16), matrix(5, 8), images, some_filters, *rest) == matrix()
+    assert REGISTRY["max_pool"].infer(matrix(5, 16), images, shape(None, 2), *rest) == matrix(5, None)
 
 
 def test_types():

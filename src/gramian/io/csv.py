@@ -108,7 +108,7 @@ class Cells:
         if not isinstance(self._matrix, np.ndarray) or rows <= len(self._matrix):
             return
         grown = self.room.place(rows + rows // 8, self.cols)
-        if isinstance(grown, np.ndarray):
+        if isinstance(grown, np.ndarray) and self._matrix.flags.owndata:
             del grown  # which has taken nothing yet
             self._matrix.resize((rows + rows // 8, self.cols), refcheck=False)
         else:
@@ -122,8 +122,10 @@ class Cells:
             return settle(vstack(self._blocks, format="csr"))
         if not isinstance(self._matrix, np.ndarray):
             return self._matrix.rows(0, self._used)
-        self._matrix.resize((self._used, self.cols), refcheck=False)
-        return self._matrix
+        if self._matrix.flags.owndata:
+            self._matrix.resize((self._used, self.cols), refcheck=False)
+            return self._matrix
+        return self._matrix[: self._used]  # memory that an earlier matrix has left cannot shrink
 
 
 def _parse(chunk: Chunk, cols: int, plan: ReadPlan) -> Matrix:

@@ -119,7 +119,8 @@ def conv2d_backward_data(
 
 def _known(of: Callable[..., Windows], what: str, images: int | None, *shapes: Type) -> Windows | None:
     """The windows, if all that tells their sizes is known; if only the number of images is not, they have none of them."""
-    known = [known_shape(shape, unknown=images or 0) for shape in shapes]
+    batch, *others = shapes
+    known = [known_shape(batch, unknown=images or 0), *map(known_shape, others)]
     return None if None in known else of(what, *known)
 
 
