@@ -121,7 +121,9 @@ def fetch(source: Path | None, mirror: str, out: Path) -> None:
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--from", dest="source", type=Path, metavar="FOLDER", help="convert files instead of downloading")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="FOLDER", help="convert files instead of downloading"
+    )
     parser.add_argument("--mirror", default=MIRROR, metavar="URL", help=f"where to download from, by default {MIRROR}")
     parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER", help="where to store the .npy files")
     options = parser.parse_args()

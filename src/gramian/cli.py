@@ -262,7 +262,9 @@ def plot(
     ] = None,
     x: Annotated[
         str | None,
-        typer.Option("--x", metavar="COLUMN", help="What curves run along; by default epoch, step or the row's number."),
+        typer.Option(
+            "--x", metavar="COLUMN", help="What curves run along; by default epoch, step or the row's number."
+        ),
     ] = None,
     columns: Annotated[
         str | None,

@@ -81,7 +81,9 @@ def read_columns(path: str) -> dict[str, list[float]]:
     header, *rows = lines
     names = [name.strip() for name in header]
     if all(_number(name) is not None for name in names):
-        raise OperationError(f"'{path}' has no header: its first line is '{','.join(header)}'", "name the columns there")
+        raise OperationError(
+            f"'{path}' has no header: its first line is '{','.join(header)}'", "name the columns there"
+        )
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise OperationError(f"'{path}' has two columns with the name '{twice}'")
     for at, row in enumerate(rows, 2):
@@ -153,7 +155,9 @@ def draw(columns: Columns, along: str, shown: Sequence[Panel], path: str, target
     with library.rc_context(STYLE):
         figure = _figure(columns, along, shown, path)
         with failing_as("write", target), Replacement() as replacement, open(replacement.add(target), "wb") as file:
-            figure.savefig(file, format=suffix, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix))
+            figure.savefig(
+                file, format=suffix, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
+            )
 
 
 def _figure(columns: Columns, along: str, shown: Sequence[Panel], path: str) -> Any:
@@ -168,7 +172,15 @@ def _figure(columns: Columns, along: str, shown: Sequence[Panel], path: str) -> 
         axes = figure.add_subplot(down, across, place)
         for name, colour in zip(panel.names, _colours(panel.names), strict=False):
             marker = "o" if len(xs) <= MARKED else None
-            axes.plot(xs, columns[name], marker=marker, markersize=3.5, lw=1.8, color=colour, label=_label(name, panel, columns))
+            axes.plot(
+                xs,
+                columns[name],
+                marker=marker,
+                markersize=3.5,
+                lw=1.8,
+                color=colour,
+                label=_label(name, panel, columns),
+            )
         axes.set(title=panel.title[:1].upper() + panel.title[1:], xlabel=_words(along), ylabel=panel.title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=all(float(v).is_integer() for v in xs)))
         if panel.title in KINDS:

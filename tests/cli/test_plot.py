@@ -12,7 +12,9 @@ import pytest
 from gramian.errors import OperationError, UsageError
 from gramian.plot import Panel, axis, panels, plot, read_columns
 
-HISTORY = "epoch,loss,validation_loss,validation_accuracy,seconds\n1,2.5,0.5,0.9,10\n2,1.5,0.25,0.95,11\n3,1.25,,0.97,9\n"
+HISTORY = (
+    "epoch,loss,validation_loss,validation_accuracy,seconds\n1,2.5,0.5,0.9,10\n2,1.5,0.25,0.95,11\n3,1.25,,0.97,9\n"
+)
 
 
 @pytest.fixture
@@ -43,7 +45,10 @@ def test_columns_that_were_asked_for_have_panels_of_their_own(history: Path) -> 
 
 def test_without_losses_everything_is_drawn(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "step,learning_rate,closs\n1,0.5,2\n")
-    assert panels(read_columns(path), "step", []) == [Panel("learning rate", ("learning_rate",)), Panel("closs", ("closs",))]
+    assert panels(read_columns(path), "step", []) == [
+        Panel("learning rate", ("learning_rate",)),
+        Panel("closs", ("closs",)),
+    ]
 
 
 def test_axis(history: Path, tmp_path: Path) -> None:
@@ -82,8 +87,8 @@ def test_bad_wishes(history: Path, tmp_path: Path) -> None:
         panels({"epoch": [1.0]}, "epoch", [])
     with pytest.raises(UsageError, match=r"cannot draw 'a\.bmp'[^$]*\.png"):
         plot(str(history), "a.bmp", None, [])
+    (tmp_path / "f.png").mkdir()
     with pytest.raises(UsageError, match="it is a folder"):
-        (tmp_path / "f.png").mkdir()
         plot(str(history), str(tmp_path / "f.png"), None, [])
 
 
@@ -131,7 +136,9 @@ def test_a_failure_leaves_the_old_file(history: Path, tmp_path: Path, monkeypatc
 
 def test_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gramian", "plot"]
-    done = subprocess.run([*command, "nothere.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    done = subprocess.run(
+        [*command, "nothere.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: cannot find the file 'nothere.csv'")
     helped = subprocess.run([*command, "-h"], capture_output=True, text=True, timeout=60, check=False).stdout

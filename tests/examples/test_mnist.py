@@ -17,10 +17,13 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "mnist"
 SIDE = 28
 COLUMNS = ["epoch", "loss", "validation_loss", "validation_accuracy", "seconds"]
-TRAINED = ("softmax", {"W": (784, 10), "b": (1, 10)}), (
-    "lenet",
-    {"W1": (32, 25), "b1": (32, 1), "W2": (64, 800), "b2": (64, 1), "W3": (3136, 512), "b3": (1, 512)}
-    | {"W4": (512, 10), "b4": (1, 10)},
+TRAINED = (
+    ("softmax", {"W": (784, 10), "b": (1, 10)}),
+    (
+        "lenet",
+        {"W1": (32, 25), "b1": (32, 1), "W2": (64, 800), "b2": (64, 1), "W3": (3136, 512), "b3": (1, 512)}
+        | {"W4": (512, 10), "b4": (1, 10)},
+    ),
 )
 
 
@@ -87,7 +90,9 @@ def test_fetch_converts(data: Path) -> None:
     images, labels = images_and_labels(120, seed=1)
     np.testing.assert_array_equal(np.load(data / "train-images.npy"), images.reshape(120, -1))
     np.testing.assert_array_equal(np.load(data / "train-labels.npy")[:, 0], labels)
-    assert sorted(p.name for p in data.iterdir()) == [f"{a}-{b}.npy" for a in ("test", "train") for b in ("images", "labels")]
+    assert sorted(p.name for p in data.iterdir()) == [
+        f"{a}-{b}.npy" for a in ("test", "train") for b in ("images", "labels")
+    ]
 
 
 def test_fetch_says_what_is_wrong(packed: Path, tmp_path: Path) -> None:
@@ -112,7 +117,9 @@ def test_train_and_predict(name: str, weights: dict[str, tuple[int, int]], data:
     seen = printed(EXAMPLE / f"{name}-train.dml", data=data, out=tmp_path, epochs=3, batch_size=16)
     assert "Training on 100 images, validation on 20 others" in seen
 
-    model = {file.name.split("_")[1]: np.load(file) for file in (tmp_path / "model").glob("*_*") if file.suffix != ".mtd"}
+    model = {
+        file.name.split("_")[1]: np.load(file) for file in (tmp_path / "model").glob("*_*") if file.suffix != ".mtd"
+    }
     assert {key: value.shape for key, value in model.items()} == weights
     assert (tmp_path / "model.mtd").exists()
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
