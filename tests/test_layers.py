@@ -39,7 +39,11 @@ ONE_RECURSION = "gramian.lang.lower"
 # Optional, or slow to import: only inside the functions that need them.
 HEAVY = {"pyspark", "torch", "numba", "pyarrow", "pandas", "scipy", "rich", "typer", "matplotlib"}
 # Modules of which these libraries are the point; nobody imports them before they are needed.
-ALLOWED = {("gramian.cli", "typer"), ("gramian.backends.local.fused.cells", "numba")}
+ALLOWED = {
+    ("gramian.cli", "typer"),
+    ("gramian.backends.local.fused.cells", "numba"),
+    ("gramian.backends.torch.kernels", "torch"),
+}
 
 
 @dataclass(frozen=True)

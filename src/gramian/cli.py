@@ -61,7 +61,9 @@ SeedOption = Annotated[
 PrecisionOption = Annotated[
     str,
     typer.Option(
-        "--precision", metavar="P", help="Of matrices: `double`, or `single` for half the memory and 7 digits."
+        "--precision",
+        metavar="P",
+        help="Of matrices: `double`; `single`, half the memory, 7 digits; `bfloat16`, single with products of 3 digits.",
     ),
 ]
 
@@ -110,7 +112,9 @@ def run(
     exec_: Annotated[
         str,
         typer.Option(
-            "--exec", metavar="MODE", help="Where to run: `singlenode`, `hybrid` or `local`: all this machine."
+            "--exec",
+            metavar="MODE",
+            help="Where to run: `singlenode`, `hybrid` or `local`: this machine; `torch`: with the kernels of PyTorch.",
         ),
     ] = "hybrid",
     seed: SeedOption = None,
@@ -119,7 +123,6 @@ def run(
     scratch: ScratchOption = None,
 ) -> None:
     """Run a script."""
-    _check_mode(exec_)
     settings = _settings(
         nvargs,
         args,
@@ -129,6 +132,7 @@ def run(
         progress=sys.stderr.isatty(),
         memory=memory,
         scratch=scratch,
+        mode=exec_,
     )
     source = _source(file or path, text)
 
@@ -306,11 +310,6 @@ def builtins(
 # -- what the commands share --------------------------------------------------------------------------------------------
 
 
-def _check_mode(mode: str) -> None:
-    if mode.lower() not in ("singlenode", "hybrid", "local"):
-        fail(f"execution mode '{mode}' is not available; this version runs on one machine: singlenode, hybrid or local")
-
-
 def _source(file: str | None, text: str | None) -> Callable[[], Source]:
     if (file is None) == (text is None):
         fail("name a script file, or give the script's text with -s")
@@ -339,6 +338,7 @@ def _settings(
     progress: bool = False,
     memory: str | None = None,
     scratch: str | None = None,
+    mode: str = "hybrid",
 ) -> Settings:
     from gramian.budget import memory_size
     from gramian.errors import UsageError
@@ -351,7 +351,7 @@ def _settings(
     given = parameters(nvargs or (), args or ())
     try:
         size = None if memory is None else memory_size(memory)
-        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch)
+        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch, mode.lower())
     except UsageError as error:
         fail(str(error))
 

@@ -50,7 +50,9 @@ def notes(op: Op) -> list[str]:
     if op.definition:
         found.append(f"means `{op.definition}`")
     if op.gradient:
-        found.append("differentiable by " + ", ".join(f"`{name}`" for name in op.gradient))
+        by = dict.fromkeys(n for names, text in op.gradient.items() if text != "0" for n in names.split(", "))
+        by = dict.fromkeys(op.params[-1].name if op.variadic else name for name in by)
+        found.append("differentiable by " + ", ".join(f"`{name}`" for name in by))
     if op.effect is Effect.FRESH:
         found.append("a new result each time")
     return found

@@ -13,7 +13,10 @@ from gramian.errors import UsageError, did_you_mean
 
 Scalar = int | float | bool | str
 
-PRECISIONS: Mapping[str, int] = MappingProxyType({"double": 8, "single": 4})  # and the bytes that a cell takes
+# And the bytes that a cell takes. With bfloat16, matrices are single, and products and convolutions round their operands.
+PRECISIONS: Mapping[str, int] = MappingProxyType({"double": 8, "single": 4, "bfloat16": 4})
+# Where a script runs: `local` and its other names are this machine; `torch` is this machine with PyTorch's kernels.
+MODES = ("hybrid", "local", "singlenode", "torch")
 
 _INT = re.compile(r"[+-]?\d+")
 _DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|NaN|Infinity)\s*")
@@ -28,9 +31,10 @@ class Settings:
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
     compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
     `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
+    `mode` is one of MODES.
 
     Raises:
-        UsageError: there is no such precision or folder, or too little memory.
+        UsageError: there is no such precision, mode or folder, or too little memory.
     """
 
     parameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
@@ -41,12 +45,20 @@ class Settings:
     precision: str = "double"
     memory: int | None = None
     scratch: str | None = None
+    mode: str = "hybrid"
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             near = did_you_mean(self.precision, PRECISIONS)
-            raise UsageError(f"precision is double or single, found '{self.precision}'" + (f"; {near}" if near else ""))
-
+            raise UsageError(
+                f"precision is double, single or bfloat16, found '{self.precision}'" + (f"; {near}" if near else "")
+            )
+        if self.mode not in MODES:
+            near = did_you_mean(self.mode, MODES)
+            raise UsageError(
+                f"execution mode '{self.mode}' is not available; this version has {', '.join(MODES[:-1])} (this machine) "
+                f"and {MODES[-1]} (this machine with PyTorch)" + (f"; {near}" if near else "")
+            )
         if self.memory is not None:
             checked_size(self.memory)
         if self.scratch is not None and not (os.path.isdir(self.scratch) and os.access(self.scratch, os.W_OK)):

@@ -109,7 +109,7 @@ def test_precision_in_all_spellings(script: Path) -> None:
     assert gramian("check", str(script), "-precision", "single").returncode == 0
     wrong = gramian("run", "-s", text, "-precision", "singel")
     assert wrong.returncode == 2
-    assert "precision is double or single, found 'singel'; did you mean 'single'?" in wrong.stderr
+    assert "precision is double, single or bfloat16, found 'singel'; did you mean 'single'?" in wrong.stderr
 
 
 def test_explain_estimates_memory_in_the_precision(tmp_path: Path) -> None:

@@ -449,7 +449,6 @@ def test_examples_of_the_specification(text: str) -> None:
         ("x = if (a) 1 else 2", "1:5", "found the reserved word 'if'", "ifelse"),
         ("x = int(3.5)", "1:5", "found the reserved word 'int'", "as.integer"),
         ("x = []", "1:6", "at least one value", "list()"),
-        ("x = ns::g + 1", "1:5", "'ns::g' is a function and must be called", ""),
         ("x = ifdef", "1:5", "expected '(' after 'ifdef'", ""),
         ("lapply(x, function(v) { y = 3 })", "1:11", "found the reserved word 'function'", "top level"),
         # statements that are none

@@ -113,6 +113,7 @@ def check_gradient(
     loss: str = "sum(out * dout)",
     h: float = 1e-5,
     tolerance: float = 1e-6,
+    also: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Compare what `backward` computes with central differences of `loss`, an expression, after `forward`.
 
@@ -120,7 +121,7 @@ def check_gradient(
     use its results. `gradients` names the variable with the gradient for each input to be checked. All runs in one script.
 
     The usual loss is a sum of the outputs with random weights `dout`, which has to be among the inputs then. Returns the
-    gradients of `backward`.
+    gradients of `backward`, and other variables that `also` names.
     """
     names = ", ".join(inputs)
     parameters = ", ".join(f"{_declared(value)} {name}" for name, value in inputs.items())
@@ -133,13 +134,13 @@ value = {loss}
 {forward}
 {backward}
 {"".join(numeric)}"""
-    outputs = [*gradients.values(), *(f"numeric_{of}" for of in gradients)]
+    outputs = [*gradients.values(), *(f"numeric_{of}" for of in gradients), *also]
     found = run(text, inputs, outputs)
     for of, name in gradients.items():
         got, expected = np.atleast_2d(found[name]), np.atleast_2d(found[f"numeric_{of}"])
         error = relative_error(got, expected)
         assert error < tolerance, f"gradient by {of}: relative error {error:.2e}\n{got}\n{expected}"
-    return {name: np.atleast_2d(found[name]) for name in gradients.values()}
+    return {name: np.atleast_2d(found[name]) for name in (*gradients.values(), *also)}
 
 
 def _declared(value: Input) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from harness import check_gradient, run
 
 from gramian.errors import ScriptError
-from harness import check_gradient, run
 
 torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(2)
@@ -39,12 +39,8 @@ def test_check_values():
         },
         ["old", "new"],
     )
-    np.testing.assert_allclose(
-        found["old"], [[1.509843, 2.162861, 0.655223, 1.086875, 1.834934, 2.750264]], atol=5e-7
-    )
-    np.testing.assert_allclose(
-        found["new"], [[2.485633, 3.485633, 1.692123, 2.692123, 2.209006, 3.209006]], atol=5e-7
-    )
+    np.testing.assert_allclose(found["old"], [[1.509843, 2.162861, 0.655223, 1.086875, 1.834934, 2.750264]], atol=5e-7)
+    np.testing.assert_allclose(found["new"], [[2.485633, 3.485633, 1.692123, 2.692123, 2.209006, 3.209006]], atol=5e-7)
 
 
 @pytest.mark.parametrize("key", ["", "key=K, "])
@@ -54,8 +50,7 @@ def test_gradients_over_queries(key: str):
     check_gradient(
         OLD,
         f"out = attention::forward(query=Q, value=V, {key}D=3, attention=Q)",
-        "[dQ, dV, dK] = attention::backward(dattention=dout, query=Q, value=V, "
-        f"{key}D=3, dquery=Q, dvalue=V, dkey=K)",
+        f"[dQ, dV, dK] = attention::backward(dattention=dout, query=Q, value=V, {key}D=3, dquery=Q, dvalue=V, dkey=K)",
         inputs,
         checked if key else {"Q": "dQ", "V": "dV"},
     )

@@ -70,8 +70,8 @@ def check_convolution(layer, call, n, weights, biases, channels, window, referen
     return inputs, found
 
 
-@pytest.mark.parametrize(("window", "n"), zip(WINDOWS, (3, 1, 2, 2), strict=True), ids=str)
-def test_conv2d(window, n):
+@pytest.mark.parametrize(("window", "n"), [*zip(WINDOWS, (3, 1, 2, 2), strict=True)], ids=str)
+def test_conv2d(window, n) -> None:
     c, f = 2, 3
 
     def reference(x, w, b):
@@ -83,7 +83,7 @@ def test_conv2d(window, n):
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda w: w.text)
-def test_conv2d_variants_agree(window):
+def test_conv2d_variants_agree(window) -> None:
     c, f, n = 3, 2, 3
     inputs = {
         "X": random(n, c * window.h * window.w),
@@ -106,7 +106,7 @@ def test_conv2d_variants_agree(window):
 
 
 @pytest.mark.parametrize(("stride", "pad", "width", "size"), [(1, 1, 5, 3), (2, 0, 7, 3), (3, 2, 4, 2)])
-def test_conv1d(stride, pad, width, size):
+def test_conv1d(stride, pad, width, size) -> None:
     n, c, f = 2, 3, 2
     arguments = f"{pad}, {stride}, {n}, {c}, {width}, {f}, {size}"
 
@@ -123,7 +123,7 @@ def test_conv1d(stride, pad, width, size):
     )
 
 
-def test_conv1d_value():
+def test_conv1d_value() -> None:
     text = """source("nn/layers/conv1d.dml") as conv1d
 out = conv1d::forward(matrix(seq(1, 8), 1, 8), matrix(1, 1, 6), 1, 1, 1, 2, 4, 1, 3)"""
     np.testing.assert_allclose(run(text, {}, ["out"])["out"], [[14, 24, 30, 22]])
@@ -132,7 +132,7 @@ out = conv1d::forward(matrix(seq(1, 8), 1, 8), matrix(1, 1, 6), 1, 1, 1, 2, 4, 1
 @pytest.mark.parametrize(
     ("stride", "pad", "dilation", "width", "size"), [(1, 1, 1, 5, 3), (2, 2, 2, 9, 3), (1, 0, 3, 7, 2), (1, 0, 2, 4, 1)]
 )
-def test_conv1d_builtin(stride, pad, dilation, width, size):
+def test_conv1d_builtin(stride, pad, dilation, width, size) -> None:
     n, c, f = 2, 3, 2
     arguments = f"X, W, b, {c}, {width}, {size}, {stride}, {pad}" + (f", {dilation}" if dilation > 1 else "")
 
@@ -159,7 +159,7 @@ def test_conv1d_builtin(stride, pad, dilation, width, size):
     ],
     ids=str,
 )
-def test_conv2d_dilated(window, dilation):
+def test_conv2d_dilated(window, dilation) -> None:
     n, c, f = 2, 2, 3
 
     def reference(x, w, b):
@@ -174,7 +174,7 @@ def test_conv2d_dilated(window, dilation):
 @pytest.mark.parametrize(
     ("window", "c", "f", "groups"), [(WINDOWS[1], 4, 6, 2), (WINDOWS[0], 3, 3, 3), (WINDOWS[2], 2, 3, 1)], ids=str
 )
-def test_conv2d_grouped(window, c, f, groups):
+def test_conv2d_grouped(window, c, f, groups) -> None:
     n = 2
 
     def reference(x, w, b):
@@ -188,7 +188,7 @@ def test_conv2d_grouped(window, c, f, groups):
 @pytest.mark.parametrize(
     ("window", "n", "c", "m"), [(WINDOWS[1], 2, 3, 4), (WINDOWS[0], 1, 1, 1), (WINDOWS[2], 2, 2, 1)], ids=str
 )
-def test_conv2d_depthwise(window, n, c, m):
+def test_conv2d_depthwise(window, n, c, m) -> None:
     def reference(x, w, b):
         images, filters = x.reshape(n, c, window.h, window.w), w.reshape(c * m, 1, *window.filters)
         return F.conv2d(images, filters, b.reshape(-1), window.stride, window.padding, groups=c)
@@ -199,7 +199,7 @@ def test_conv2d_depthwise(window, n, c, m):
     check_convolution("conv2d_depthwise", call, n, weights, c * m, c, window, reference)
 
 
-def test_separable_conv2d():
+def test_separable_conv2d() -> None:
     n, c, m, f, window = 2, 2, 3, 4, WINDOWS[1]
 
     def reference(x, wd, bd, wp, bp):
@@ -238,7 +238,7 @@ TRANSPOSED = [
     [(*TRANSPOSED[0], 2, 2, 3), (*TRANSPOSED[1], 1, 3, 1), (*TRANSPOSED[2], 2, 1, 2)],
     ids=str,
 )
-def test_conv2d_transpose(window, extra, n, c, f):
+def test_conv2d_transpose(window, extra, n, c, f) -> None:
     def reference(x, w, b):
         images, filters = x.reshape(n, c, window.h, window.w), w.reshape(c, f, *window.filters)
         return F.conv_transpose2d(images, filters, b.reshape(-1), window.stride, window.padding, extra)
@@ -259,7 +259,7 @@ def test_conv2d_transpose(window, extra, n, c, f):
     [(*TRANSPOSED[0], 2, 8, 4), (*TRANSPOSED[1], 1, 3, 1), (*TRANSPOSED[2], 2, 2, 2)],
     ids=str,
 )
-def test_conv2d_transpose_depthwise(window, extra, n, c, m):
+def test_conv2d_transpose_depthwise(window, extra, n, c, m) -> None:
     f = c // m
 
     def reference(x, w, b):
@@ -279,7 +279,7 @@ def test_conv2d_transpose_depthwise(window, extra, n, c, m):
     )
 
 
-def test_conv2d_transpose_values():
+def test_conv2d_transpose_values() -> None:
     text = """source("nn/layers/conv2d_transpose.dml") as layer
 one = matrix(1, rows=1, cols=1)
 [out, Hout, Wout] = layer::forward(one, matrix(1, rows=1, cols=4), 0 * one, 1, 1, 1, 2, 2, 2, 2, 0, 0, 1, 1)
@@ -308,13 +308,13 @@ INITS = [
     ("conv1d_builtin", "40, 20, 10, {seed}", [(40, 200), (40, 1)], 200),
     ("conv2d_dilated", "40, 10, 5, 4, {seed}", [(40, 200), (40, 1)], 200),
     ("conv2d_grouped", "40, 30, 5, 4, 3, {seed}", [(40, 200), (40, 1)], 200),
-    ("conv2d_depthwise", "100, 4, 5, 4", [(100, 80), (400, 1)], 20),
+    ("conv2d_depthwise", "100, 4, 5, 4, {seed}", [(100, 80), (400, 1)], 20),
     ("conv2d_transpose", "40, 10, 5, 4", [(10, 800), (40, 1)], 200),
-    ("conv2d_transpose_depthwise", "400, 4, 5, 4", [(100, 80), (100, 1)], 80),
+    ("conv2d_transpose_depthwise", "400, 4, 5, 4, {seed}", [(100, 80), (100, 1)], 80),
 ]
 
 
-def test_init():
+def test_init() -> None:
     """Sizes; biases of zero; weights with mean zero and variance 2 / fan_in; seeds make them reproducible."""
     text, outputs = source(*(case[0] for case in INITS)), []
     for number, (layer, arguments, _, _) in enumerate(INITS):
@@ -334,7 +334,7 @@ def test_init():
             np.testing.assert_array_equal(weights, found[f"W{number}_1"])
 
 
-def test_init_of_several_weights():
+def test_init_of_several_weights() -> None:
     text = """source("nn/layers/separable_conv2d.dml") as separable
 source("nn/layers/conv2d_transpose.dml") as transpose
 [Wd, bd, Wp, bp] = separable::init(30, 20, 5, 4, 3, 1)
@@ -351,7 +351,7 @@ source("nn/layers/conv2d_transpose.dml") as transpose
     assert found["Wp"].var() * 100 == pytest.approx(2, rel=0.2)
 
 
-def test_sizes_may_be_doubles():
+def test_sizes_may_be_doubles() -> None:
     text = """source("nn/layers/conv2d_builtin.dml") as conv2d
 [out, Hout, Wout] = conv2d::forward(matrix(1, 1, 4), matrix(1, 1, 4), matrix(0, 1, 1), C=1, Hin=8/2/2, Win=8/2/2, Hf=2,
   Wf=2, strideh=1, stridew=1, padw=0, padh=0)

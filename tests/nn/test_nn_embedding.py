@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from harness import check_gradient, run
 
 from gramian.errors import ScriptError
-from harness import check_gradient, run
 
 torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(1)
@@ -67,9 +67,7 @@ def test_bags_are_those_of_pytorch(mode: str):
         ["out", "dE"],
     )
     padded = torch.tensor(np.vstack([np.zeros((1, d)), E]), requires_grad=True)
-    out = torch.nn.functional.embedding_bag(
-        torch.tensor(indices, dtype=torch.long), padded, mode=mode, padding_idx=0
-    )
+    out = torch.nn.functional.embedding_bag(torch.tensor(indices, dtype=torch.long), padded, mode=mode, padding_idx=0)
     out.backward(torch.tensor(dout))
     np.testing.assert_allclose(found["out"], out.detach().numpy(), atol=1e-14)
     np.testing.assert_allclose(found["dE"], padded.grad.numpy()[1:], atol=1e-14)

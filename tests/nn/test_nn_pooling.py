@@ -20,7 +20,7 @@ POOLS = [
 
 @pytest.mark.parametrize("pool", POOLS, ids=str)
 @pytest.mark.parametrize("layer", ["max_pool2d", "max_pool2d_builtin", "avg_pool2d_builtin"])
-def test_pool2d(layer, pool):
+def test_pool2d(layer, pool) -> None:
     c, h, w, hf, wf, sh, sw, ph, pw = pool
     n = 1 + h % 2
     compute = F.max_pool2d if layer.startswith("max") else F.avg_pool2d
@@ -35,7 +35,7 @@ def test_pool2d(layer, pool):
     )
 
 
-def test_max_pool2d_variants_agree():
+def test_max_pool2d_variants_agree() -> None:
     """Windows of 4 x 4, so that none lies in the padding alone."""
     c, h, w, n = 2, 5, 6, 2
     text, names = source("max_pool2d", "max_pool2d_builtin"), []
@@ -59,7 +59,7 @@ dX{end} = {layer}::backward(out{end} * 2 + 1, Hout{end}, Wout{end}, {call})
                 assert relative_error(found[f"{kind}{end}"], found[f"{kind}{end}_builtin"]) < 1e-12
 
 
-def test_pool2d_values():
+def test_pool2d_values() -> None:
     text = (
         source("max_pool2d", "max_pool2d_builtin", "avg_pool2d_builtin")
         + """
@@ -86,7 +86,7 @@ ties_builtin = max_pool2d_builtin::backward(dout, 2, 2, ones, 1, 4, 4, 2, 2, 2, 
 
 @pytest.mark.parametrize(("stride", "pad", "width", "size"), [(2, 0, 6, 2), (1, 1, 5, 3), (3, 1, 7, 2)])
 @pytest.mark.parametrize("layer", ["max_pool1d", "avg_pool1d"])
-def test_pool1d(layer, stride, pad, width, size):
+def test_pool1d(layer, stride, pad, width, size) -> None:
     n, c = 2, 3
     compute = F.max_pool1d if layer.startswith("max") else F.avg_pool1d
     arguments = f"X, {c}, {width}, {size}, {stride}, {pad}"
@@ -102,7 +102,7 @@ def test_pool1d(layer, stride, pad, width, size):
 
 @pytest.mark.parametrize(("n", "c", "h", "w"), [(2, 3, 4, 5), (1, 1, 1, 1), (3, 2, 1, 4)])
 @pytest.mark.parametrize("layer", ["global_avg_pool2d", "global_max_pool2d"])
-def test_global_pool2d(layer, n, c, h, w):
+def test_global_pool2d(layer, n, c, h, w) -> None:
     def reference(x):
         pixels = x.reshape(n, c, h * w)
         return pixels.mean(2) if layer == "global_avg_pool2d" else pixels.max(2).values
@@ -118,7 +118,7 @@ def test_global_pool2d(layer, n, c, h, w):
 
 
 @pytest.mark.parametrize(("h", "w", "hout", "wout"), [(4, 6, 2, 3), (5, 7, 3, 2), (3, 3, 1, 1), (2, 3, 4, 3)])
-def test_adaptive_avg_pool2d(h, w, hout, wout):
+def test_adaptive_avg_pool2d(h, w, hout, wout) -> None:
     n, c = 2, 2
     layer, sizes = "adaptive_avg_pool2d", f"{c}, {h}, {w}, {hout}, {wout}"
     check_layer(
@@ -131,11 +131,9 @@ def test_adaptive_avg_pool2d(h, w, hout, wout):
     )
 
 
-@pytest.mark.parametrize(
-    ("n", "c", "h", "w", "sh", "sw"), [(3, 2, 3, 3, 2, 2), (1, 1, 2, 4, 3, 1), (2, 2, 1, 2, 1, 4)]
-)
+@pytest.mark.parametrize(("n", "c", "h", "w", "sh", "sw"), [(3, 2, 3, 3, 2, 2), (1, 1, 2, 4, 3, 1), (2, 2, 1, 2, 1, 4)])
 @pytest.mark.parametrize("layer", ["upsample2d", "upsample2d_bilinear"])
-def test_upsample2d(layer, n, c, h, w, sh, sw):
+def test_upsample2d(layer, n, c, h, w, sh, sw) -> None:
     how = {"mode": "bilinear", "align_corners": False} if layer.endswith("bilinear") else {"mode": "nearest"}
     sizes = f"{c}, {h}, {w}, {sh}, {sw}"
     check_layer(
@@ -148,14 +146,14 @@ def test_upsample2d(layer, n, c, h, w, sh, sw):
     )
 
 
-def test_upsample2d_value():
+def test_upsample2d_value() -> None:
     text = source("upsample2d") + '\nout = upsample2d::forward(matrix("1 2 3 4", 1, 4), 1, 2, 2, 2, 2)'
     expected = [[1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]]
     np.testing.assert_array_equal(run(text, {}, ["out"])["out"], expected)
 
 
 @pytest.mark.parametrize(("n", "c", "h", "w", "r"), [(2, 8, 2, 3, 2), (1, 9, 2, 1, 3), (2, 2, 2, 2, 1)])
-def test_pixel_shuffle(n, c, h, w, r):
+def test_pixel_shuffle(n, c, h, w, r) -> None:
     check_layer(
         source("pixel_shuffle"),
         f"out = pixel_shuffle::forward(X, {c}, {h}, {w}, {r})",
@@ -168,7 +166,7 @@ def test_pixel_shuffle(n, c, h, w, r):
 
 @pytest.mark.parametrize(("n", "h", "w", "padh", "padw"), [(2, 3, 4, 2, 1), (1, 4, 3, 0, 2), (1, 2, 2, 0, 0)])
 @pytest.mark.parametrize("mode", ["zero", "reflect", "replicate"])
-def test_pad2d(mode, n, h, w, padh, padw):
+def test_pad2d(mode, n, h, w, padh, padw) -> None:
     c = 2
     sizes = f"{c}, {h}, {w}, {padh}, {padw}" + ("" if mode == "zero" else f', "{mode}"')
     found = check_layer(
@@ -177,9 +175,7 @@ def test_pad2d(mode, n, h, w, padh, padw):
         f"dX = pad2d::backward(dout, {sizes})",
         {"X": random(n, c * h * w)},
         {"X": "dX"},
-        lambda x: F.pad(
-            x.reshape(n, c, h, w), (padw, padw, padh, padh), {"zero": "constant"}.get(mode, mode)
-        ),
+        lambda x: F.pad(x.reshape(n, c, h, w), (padw, padw, padh, padh), {"zero": "constant"}.get(mode, mode)),
     )
     assert found["out"].shape == (n, c * (h + 2 * padh) * (w + 2 * padw))
 
@@ -187,6 +183,6 @@ def test_pad2d(mode, n, h, w, padh, padw):
 @pytest.mark.parametrize(
     ("arguments", "message"), [('2, 0, "reflect"', "less than the 2 cells"), ('0, 0, "wrap"', "found wrap")]
 )
-def test_pad2d_refuses(arguments, message):
+def test_pad2d_refuses(arguments, message) -> None:
     with pytest.raises(Exception, match=message):
         run(source("pad2d") + f"\n[out, H, W] = pad2d::forward(matrix(1, 1, 6), 1, 2, 3, {arguments})", {}, ["out"])

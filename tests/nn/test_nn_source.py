@@ -14,7 +14,9 @@ from gramian.ops.text import out
 from gramian.source import Source
 
 LIBRARY = Path(gramian.__file__).parent / "lib" / "nn"
-OWN = "forward = function(matrix[double] X, matrix[double] W, matrix[double] b) return (matrix[double] out) { out = X }\n"
+OWN = (
+    "forward = function(matrix[double] X, matrix[double] W, matrix[double] b) return (matrix[double] out) { out = X }\n"
+)
 CALL = "print(sum(affine::forward(matrix(1, 2, 3), matrix(2, 3, 1), matrix(0.5, 1, 1))))"
 
 
@@ -120,5 +122,7 @@ def test_every_file_compiles_and_nothing_keeps_files_out_of_wheels() -> None:
     root = Path(__file__).parent.parent.parent
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["src/gramian"]}
-    ignored = [line for line in (root / ".gitignore").read_text().split("\n") if line.strip("/") in ("lib", "nn", "layers")]
+    ignored = [
+        line for line in (root / ".gitignore").read_text().split("\n") if line.strip("/") in ("lib", "nn", "layers")
+    ]
     assert ignored == []

@@ -147,7 +147,11 @@ def less_known(type: Type) -> Iterator[Type]:
 def agrees(value: Any, type: Type) -> bool:
     """Does a value have the type, as far as that tells?"""
     found = full_type(value)
-    if type.kind is not found.kind or len(type.items) != len(found.items):
+    if type.kind is not found.kind:
+        return False
+    if type.kind is Kind.LIST:
+        return not type.items or all(agrees(v, t) for v, t in zip(value, type.items, strict=True))
+    if len(type.items) != len(found.items):
         return False
     if type.kind is Kind.TUPLE:
         return all(agrees(v, t) for v, t in zip(value, type.items, strict=True))

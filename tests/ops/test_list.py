@@ -12,7 +12,7 @@ import gramian.ops.reorg  # noqa: F401
 from gramian.errors import OperationError, SizeError
 from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY
-from gramian.ir.types import DOUBLE, INT, LIST, STRING, frame, matrix, results, scalar
+from gramian.ir.types import DOUBLE, INT, LIST, MISSING, STRING, frame, join, matrix, results, scalar, type_of
 from gramian.ir.values import ListValue
 
 
@@ -26,8 +26,37 @@ def test_list_takes_any_number_of_values() -> None:
     assert op.bind([None, None]) == [0, 1]
     assert call("list", 1, "a").items == (1, "a")
     assert len(call("list")) == 0
-    assert op.infer() == LIST == op.infer(scalar(INT), matrix(2, 2))
+    assert op.infer() == LIST
     assert op.internal
+
+
+def test_types_of_entries_are_known() -> None:
+    known = REGISTRY["list"].infer(scalar(INT), matrix(2, 3), LIST)
+    assert known.kind is LIST.kind
+    assert known.items == (scalar(INT), matrix(2, 3), LIST)
+    index, assign, append = (REGISTRY[name].infer for name in ("listIndex", "listAssign", "append"))
+    one, two, four = (type_of(value) for value in (1, 2.0, 4))
+    assert index(known, two, MISSING).items == (matrix(2, 3),)
+    assert index(known, one, two).items == (scalar(INT), matrix(2, 3))
+    for at in (four, scalar(INT), type_of("a")):
+        assert index(known, at, MISSING) == LIST
+        assert assign(known, matrix(1, 1), at, MISSING) == LIST
+    assert assign(known, matrix(1, 1), one, MISSING).items == (matrix(1, 1), matrix(2, 3), LIST)
+    assert assign(known, LIST, one, MISSING) == LIST
+    assert append(known, scalar(INT)).items == (*known.items, scalar(INT))
+    assert append(known, LIST) == LIST == append(LIST, scalar(INT))
+    assert REGISTRY["as.matrix"].infer(index(known, two, MISSING)) == matrix(2, 3)
+    assert REGISTRY["as.scalar"].infer(index(known, one, MISSING)) == scalar(INT)
+    assert REGISTRY["as.matrix"].infer(known) == matrix()
+
+
+def test_types_of_entries_join() -> None:
+    a, b, c = (REGISTRY["list"].infer(matrix(2, n), type_of(n)) for n in (3, 3, 4))
+    assert join(a, b) == a
+    assert join(a, c) == REGISTRY["list"].infer(matrix(2, None), scalar(INT))
+    assert join(a, REGISTRY["list"].infer(matrix(2, 3))) == LIST
+    assert join(a, REGISTRY["list"].infer(type_of(1), type_of(1))) == LIST
+    assert a.without_size() == LIST
 
 
 def test_append_grows_a_list() -> None:

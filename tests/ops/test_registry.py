@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ SAMPLES = all_samples()
 REPEATABLE = [x for x in SAMPLES if x.op.effect is Effect.PURE]
 
 WITHOUT_SAMPLES = {
+    "grad": "needs the functions of a program",
     "eval": "needs the functions of a running program",
     "evalList": "needs the functions of a running program",
     "exists": "needs the variables of a running program",
@@ -102,7 +104,8 @@ def test_names(op):
         assert REGISTRY[alias] is op
     names = [p.name for p in op.params]
     assert len(set(names)) == len(names)
-    assert set(op.gradient) <= set(names)
+    by = {name for key in op.gradient for name in key.split(", ")}
+    assert by <= {*names, *(("left", "right") if op.variadic else ())}
     assert not any(p.required for p in itertools.dropwhile(lambda p: p.required or p.variadic, op.params))
 
 
@@ -388,31 +391,42 @@ def _smooth(value: Any, noise: np.random.Generator) -> Any:
     return value + SPREAD if isinstance(value, float) else value
 
 
+def _rule(op: Op, key: str, values: list[Any]) -> str | None:
+    text = op.gradient[key]
+    return text(*map(full_type, values)) if callable(text) else text
+
+
+def _rules(op: Op, values: list[Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The gradients that the record has for such arguments, each with the names of the parameters that it is for."""
+    if op.variadic and len(values) > 1:
+        keys = ("left", "right") if len(values) == 2 else ()
+    else:
+        keys = tuple(key for key in op.gradient if not (op.variadic and key in ("left", "right")))
+    for key in keys:
+        text = _rule(op, key, values)
+        if text is not None:
+            yield tuple(key.split(", ")), text
+
+
+def _names(op: Op, count: int) -> list[str]:
+    return ["left", "right"] if op.variadic and count == 2 else [p.name for p in op.params]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, np.ndarray | float)
+
+
 def _differentiable(sample: Sample) -> bool:
-    """Is the first differentiable argument there, and are all of them finite and of moderate size?"""
+    """Is there a gradient by a number, and are all of them finite and of moderate size?"""
     values = sample.values()
-    first = values[[p.name for p in sample.op.params].index(next(iter(sample.op.gradient)))]
-    numbers = [v for v in values if isinstance(v, np.ndarray | float)]
-    return isinstance(first, np.ndarray | float) and all(np.size(v) > 0 and np.all(np.abs(v) < 1e6) for v in numbers)
-
-
-NOT_COVERED = {
-    'log(matrix("1 2 4 8", 2, 2), 2)': "the gradient is that of the natural logarithm",
-    'mean(matrix("1 2 3", 3, 1), matrix("1 1 2", 3, 1))': "the gradient is that of the mean without weights",
-    "mean(seq(1, 3), matrix(0, 3, 1))": "the gradient is that of the mean without weights",
-    "matrix(-1.5, 1, 3)": "the gradient is that of a reshape",
-    'solve(matrix("1 1 1 2 1 3 1 5", 4, 2), matrix("2 1 4 3", 4, 1))': "the gradient is that of square systems",
-}
+    names = _names(sample.op, len(values))
+    numbers = [v for v in values if _is_number(v)]
+    by = [values[names.index(name)] for keys, _ in _rules(sample.op, values) for name in keys]
+    return any(map(_is_number, by)) and all(np.size(v) > 0 and np.all(np.abs(v) < 1e6) for v in numbers)
 
 
 def _gradient_samples() -> list[Any]:
-    found = [x for x in REPEATABLE if x.op.gradient and _differentiable(x)]
-    return [
-        pytest.param(x, id=str(x), marks=pytest.mark.xfail(reason=NOT_COVERED[str(x)], strict=True))
-        if str(x) in NOT_COVERED
-        else pytest.param(x, id=str(x))
-        for x in found
-    ]
+    return [pytest.param(x, id=str(x)) for x in REPEATABLE if x.op.gradient and _differentiable(x)]
 
 
 def _central_difference(compute: Callable[[Any], float], at: Any) -> Any:
@@ -434,30 +448,62 @@ def test_gradient_agrees_with_differences(sample):
     op = sample.op
     noise = np.random.default_rng(7)
     values = convert(op, [_smooth(v, noise) for v in sample.values()])
-    out = apply(op, values)
-    dout = noise.standard_normal(out.shape) if isinstance(out, np.ndarray) else 1.7
-    variables = {p.name: v for p, v in zip(op.params, values, strict=False)} | {"out": out, "dout": dout}
-    for name, text in op.gradient.items():
-        at = [p.name for p in op.params].index(name)
-        if not isinstance(values[at], np.ndarray | float):
-            continue
+    result = apply(op, values)
+    outs = result if op.outputs else (result,)
+    tried = {
+        f"d{name}" for name in op.outputs if any(f"d{name}" in text.split("(", 1)[-1] for _, text in _rules(op, values))
+    }
+    douts = [_weights(out, noise) for out in outs]
+    variables = {"dout": douts[0], "ddout": douts[0], "out": outs[0]}
+    variables |= dict(zip(_names(op, len(values)), values, strict=False))
+    for name, out, dout in zip(op.outputs, outs, douts, strict=True) if op.outputs else ():
+        variables |= {name: out, f"d{name}": dout}
+    weighed = [0, *(at for at, name in enumerate(op.outputs) if at and f"d{name}" in tried)]
 
-        def loss(x: Any, at: int = at) -> float:
-            return float(np.sum(dout * apply(op, [*values[:at], x, *values[at + 1 :]])))
+    def loss(x: Any, at: int) -> float:
+        found = apply(op, [*values[:at], x, *values[at + 1 :]])
+        found = found if op.outputs else (found,)
+        return float(sum(np.sum(douts[k] * found[k]) for k in weighed))
 
-        found = _reduced(evaluate(parse(text), variables), values[at])
-        expected = _central_difference(loss, values[at])
-        expected = np.asarray(expected)
-        inside = np.isfinite(expected)  # of the domain of the function
-        size = max(1.0, float(np.max(np.abs(expected[inside]), initial=0.0)))
-        message = f"{sample}: d{name} = {text}"
-        assert found.shape == expected.shape, message
-        np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-6, atol=1e-6 * size, err_msg=message)
+    for names, text in _rules(op, values):
+        derivatives = evaluate(parse(text), variables) if text != "0" else 0
+        for name, derivative in zip(names, derivatives if len(names) > 1 else (derivatives,), strict=True):
+            at = _names(op, len(values)).index(name)
+            if not _is_number(values[at]):
+                continue
+            found = _reduced(derivative if text != "0" else 0 * values[at], values[at])
+            expected = np.asarray(_central_difference(partial(loss, at=at), values[at]))
+            inside = np.isfinite(expected)  # of the domain of the function
+            size = max(1.0, float(np.max(np.abs(expected[inside]), initial=0.0)))
+            message = f"{sample}: d{name} = {text}"
+            assert found.shape == expected.shape, message
+            np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-6, atol=1e-6 * size, err_msg=message)
+
+
+def _weights(out: Any, noise: np.random.Generator) -> Any:
+    return noise.standard_normal(out.shape) if isinstance(out, np.ndarray) else 1.7
 
 
 @each([op for op in OPERATORS if op.gradient])
 def test_gradient_is_tried(op):
-    assert any(_differentiable(x) for x in REPEATABLE if x.op is op)
+    tried = [x for x in REPEATABLE if x.op is op and _differentiable(x)]
+    found = {names for x in tried for names, _ in _rules(op, x.values())}
+    assert found == {tuple(key.split(", ")) for key in op.gradient}
+
+
+@each(having(Trait.STEPS))
+def test_steps_are_flat(sample):
+    """Between the steps the derivative is zero, so that there is no gradient to write down."""
+    assert not sample.op.gradient
+    noise = np.random.default_rng(7)
+    values = convert(sample.op, [_smooth(v, noise) for v in sample.values()])
+    result = apply(sample.op, values)
+    for at, value in enumerate(values):
+        if isinstance(value, np.ndarray | float) and not sample.op.name.startswith("bitw"):
+            step = np.where(np.isfinite(value), 1e-9 * (np.abs(value) + 1), 0.0)
+            moved = value + (step if isinstance(value, np.ndarray) else float(step))
+            near = apply(sample.op, [*values[:at], moved, *values[at + 1 :]])
+            assert same(result, near), sample
 
 
 # ---- definitions ----

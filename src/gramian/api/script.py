@@ -16,6 +16,7 @@ from gramian.lang.dml import parse
 from gramian.lang.lower import lower
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
+from gramian.runtime.backend import Backend
 from gramian.runtime.run import Execution, deep_recursion
 from gramian.runtime.statistics import Statistics
 from gramian.settings import Settings
@@ -66,8 +67,21 @@ class Script:
     def _execution(self) -> Execution:
         """What runs the script. It keeps the plans that it compiles while running, for the next run."""
         settings = self.settings
-        backend = LocalBackend(settings.precision, Budget(settings.memory, settings.scratch))
-        return Execution(self.program, backend, settings, self.statistics)
+        return Execution(self.program, backend_for(settings), settings, self.statistics)
+
+
+def backend_for(settings: Settings) -> Backend:
+    """The backend that settings ask for.
+
+    Raises:
+        UsageError: it needs something that is not installed.
+    """
+    budget = Budget(settings.memory, settings.scratch)
+    if settings.mode == "torch" or settings.precision == "bfloat16":
+        from gramian.backends.torch import TorchBackend
+
+        return TorchBackend(settings.precision, budget)
+    return LocalBackend(settings.precision, budget)
 
 
 def read_text(path: str) -> str:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from gramian.errors import OperationError, SizeError
 from gramian.ir.estimate import estimated_sparsity
+from gramian.ir.extent import INDEX, with_extent
 from gramian.ir.op import REGISTRY, Effect, Op, Param, Trait
 from gramian.ir.scalar import as_double_argument, as_int_argument, truth
 from gramian.ir.types import MISSING, Kind, Known, ScalarValue, Type, type_of
@@ -135,6 +136,8 @@ def build(op: Op | str, args: Iterable[Node], attrs: tuple[Any, ...] = (), *, le
         result = record.infer(*(t.without_size() for t in types))
     if result.is_scalar and record.effect is Effect.PURE and not result.known:
         result = known_result(record, types, result)
+    if record.name == INDEX and None in (result.rows, result.cols):
+        result = with_extent(args, result)
     if result.is_matrix and result.sparsity is None:
         share = estimated_sparsity(record, types, result)
         result = result if share is None else replace(result, sparsity=share)

@@ -58,6 +58,7 @@ class Trait(Enum):
     OVERFLOWS = "overflows"  # an int result of int scalars may leave the range of 64 bits
     CALLS = "calls"  # may call functions of the program by names that it gets when it runs
     EXTERNAL = "external"  # the type depends on what a file says, not on the arguments alone
+    STEPS = "steps"  # constant but for steps (comparisons, rounding, sizes): the derivative is zero
     SHARES = "shares"  # the result may share memory with the first argument
 
 
@@ -116,6 +117,7 @@ _ACCEPTED_BY: Mapping[ValueType, frozenset[str]] = {
 
 Infer = Callable[..., Type]
 ScalarCode = Callable[..., str | None]
+GradientCode = Callable[..., str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,12 @@ class Op:
     argument, MISSING for an optional one that was not given. `kernel(*values)` is the meaning on NumPy arrays and Python
     scalars, None for MISSING. `scalar(*types)` gives Python source with places {0}, {1}, ... for scalar arguments of
     those types, or None; it may call what `gramian.ir.scalar` defines. `gradient` has one line of DML per
-    differentiable parameter, with the names of the parameters, `out` and `dout`. `samples` are argument lists in DML on
-    which the generic tests try the operator.
+    differentiable parameter, with the names of the parameters, `out` and `dout` (`ddout` if a parameter has that name),
+    or a function that chooses the line by the types of the arguments; `0` stands for a derivative that is zero
+    everywhere. An operator of any number of arguments is that of two again and again: it has the lines `left` and
+    `right`, besides that of a single argument. One with several results has a line for several parameters, as in
+    "X, W", that calls an operator with as many results; `dc` there is the gradient of its result `c`. `samples` are
+    argument lists in DML on which the generic tests try the operator.
     `sparsity(*types)` estimates the sparsity of a matrix result, where the traits do not tell it (`ir/estimate.py`).
     `functions` are the parameters that name functions of the program, which the runtime finds and calls.
     """
@@ -145,7 +151,7 @@ class Op:
     scalar: ScalarCode | None = None
     sparsity: Callable[..., float | None] | None = None
     definition: str | None = None
-    gradient: Mapping[str, str] = field(default_factory=dict)
+    gradient: Mapping[str, str | GradientCode] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     internal: bool = False  # written by the compiler, not callable by name in scripts

@@ -88,6 +88,8 @@ class Syntax:
         if node.op is CALL:
             args = ", ".join([operand(arg).text for arg in node.args])
             return Piece(f"{self.functions[node.attrs[0]]}({args})")
+        if node.op.name == "grad":
+            return self._grad(node, operand)
         if node.op.name in LEVELS and len(node.args) == 2:
             return _infix(node.op.name, *map(operand, node.args))
         special = _SPECIAL.get(node.op.name)
@@ -95,6 +97,15 @@ class Syntax:
             return special(node, operand)
         texts = _arguments(node.op, node.args, operand, self._functions_named(node))
         return Piece(f"{node.op.name}({', '.join(texts)})")
+
+    def _grad(self, node: Node, operand: Operand) -> Piece:
+        function, wrt, _ = node.attrs
+        *args, dout = node.args
+        texts = [self.functions[function], *(operand(arg).text for arg in args)]
+        texts.append(f"wrt=list({', '.join(literal_piece(name).text for name in wrt)})")
+        if dout.op is not ABSENT:
+            texts.append(f"dout={operand(dout).text}")
+        return Piece(f"grad({', '.join(texts)})")
 
     def _functions_named(self, node: Node) -> dict[int, Piece]:
         """The arguments that name functions, by position: they go by the names under which these are printed."""

@@ -56,6 +56,8 @@ class Known:
 class Type:
     """The type of a node or variable. `rows` and `cols` belong to matrices and frames (None: unknown).
 
+    `items` are the types of several results, and of the entries of a list; a list without any is not known.
+
     `sparsity` is the estimated share of a matrix's cells that are not zero (None: only the run time can tell): see
     `ir/estimate.py`.
     """
@@ -104,6 +106,8 @@ class Type:
         """The same type with sizes and values forgotten."""
         if (self.rows, self.cols, self.known, self.sparsity, self.items) == (None, None, None, None, ()):
             return self
+        if self.kind is Kind.LIST:
+            return LIST
         items = tuple(t.without_size() for t in self.items)
         return replace(self, rows=None, cols=None, known=None, items=items, sparsity=None)
 
@@ -201,8 +205,16 @@ def join(a: Type, b: Type) -> Type:
         a.rows if a.rows == b.rows else None,
         a.cols if a.cols == b.cols else None,
         a.known if a.known == b.known else None,
-        sparsity=_join_sparsity(a.sparsity, b.sparsity),
+        _join_entries(a, b),
+        _join_sparsity(a.sparsity, b.sparsity),
     )
+
+
+def _join_entries(a: Type, b: Type) -> tuple[Type, ...]:
+    """The entries of both lists, if they are of the same kinds."""
+    if a.kind is not Kind.LIST or [t.kind for t in a.items] != [t.kind for t in b.items]:
+        return ()
+    return tuple(map(join, a.items, b.items))
 
 
 def _join_sparsity(a: float | None, b: float | None) -> float | None:

@@ -158,7 +158,7 @@ def compatible(a: Type, b: Type) -> bool:
         a.kind is b.kind
         and _value_types(a.value_type, b.value_type)
         and all(x is None or y is None or x == y for x, y in ((a.rows, b.rows), (a.cols, b.cols), (a.known, b.known)))
-        and len(a.items) == len(b.items)
+        and (a.kind is Kind.LIST or len(a.items) == len(b.items))
         and all(map(compatible, a.items, b.items))
     )
 

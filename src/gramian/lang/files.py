@@ -8,6 +8,7 @@ same as `nn/...`. Files of the library find their own kind first: what lies in t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -20,6 +21,8 @@ from gramian.source import Source, Span
 
 LIBRARY = Path(__file__).resolve().parent.parent / "lib"
 BY_NAME = LIBRARY / "builtin"  # the part whose functions need no source()
+
+_WRITES = re.compile(r"\bwrite\s*\(")
 
 Parse = Callable[[Source], tree.Script]
 
@@ -44,6 +47,11 @@ class File:
         """Most files have no && or ||, and need no thought of them."""
         text = self.script.source.text
         return "&&" in text or "||" in text
+
+    @cached_property
+    def writes(self) -> bool:
+        """May the file write files?"""
+        return _WRITES.search(self.script.source.text) is not None
 
 
 @dataclass(frozen=True, eq=False)

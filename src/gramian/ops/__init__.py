@@ -6,6 +6,7 @@ from gramian.ops import (
     compress as compress,
     control as control,
     cumulative as cumulative,
+    derivative as derivative,
     distribution as distribution,
     einsum as einsum,
     elementwise as elementwise,

@@ -229,7 +229,10 @@ define(
     family="aggregate",
     aliases=("avg",),
     traits=(Trait.AGGREGATE,),
-    gradient={"x": "matrix(1 / length(x), nrow(x), ncol(x)) * dout"},
+    gradient={
+        "x": lambda x, w: "matrix(1 / length(x), nrow(x), ncol(x)) * dout" if missing(w) else "w * (dout / sum(w))",
+        "w": lambda x, w: None if missing(w) else "(x - out) * (dout / sum(w))",
+    },
     samples=(*CELLS, 'matrix("1 2 3", 3, 1), matrix("1 1 2", 3, 1)', "seq(1, 3), matrix(0, 3, 1)"),
 )
 _aggregate(
@@ -299,7 +302,7 @@ for _row, _column, _kernel, _doc, _gradient in (
     )
 
 _RULE = "the last one among equals; NaN loses against numbers"
-_PLACE = (Trait.AGGREGATE, Trait.ROWWISE)
+_PLACE = (Trait.AGGREGATE, Trait.ROWWISE, Trait.STEPS)
 _aggregate(
     "rowIndexMax", row_aggregate, row_index(np.fmax), f"column of the largest cell of each row, {_RULE}", traits=_PLACE
 )

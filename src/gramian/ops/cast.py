@@ -55,7 +55,15 @@ def as_scalar(x: Any) -> ScalarValue:
     return x.cell(0, 0) if isinstance(x, Frame) else float(x[0, 0])
 
 
+def _entry(x: Type) -> Type | None:
+    """The type of the one entry of a list, if it is known."""
+    return x.items[0] if x.kind is Kind.LIST and len(x.items) == 1 else None
+
+
 def _as_scalar_type(x: Type) -> Type:
+    entry = _entry(x)
+    if entry is not None and entry.is_scalar:
+        return entry
     if any(size not in (1, None) for size in (x.rows, x.cols)):
         raise SizeError(f"as.scalar() needs one cell, found {x.describe()}", SINGLE)
     return scalar(DOUBLE if x.is_matrix else UNKNOWN)
@@ -93,7 +101,17 @@ def _list_as_matrix(target: ListValue) -> Matrix:
 
 
 def _as_matrix_type(x: Type) -> Type:
+    entry = _entry(x)
+    if entry is not None and entry.kind is not Kind.LIST:
+        return _as_matrix_type(entry)
     return matrix(1, 1) if x.is_scalar else matrix(x.rows, x.cols)
+
+
+def _as_matrix_sparsity(x: Type) -> float | None:
+    entry = _entry(x)
+    if entry is not None:
+        return _as_matrix_sparsity(entry)
+    return x.sparsity if x.is_matrix else 1.0 if x.is_scalar else None
 
 
 def as_frame(x: Any, names: ListValue | None = None) -> Frame:
@@ -151,6 +169,7 @@ define(
     as_scalar,
     "the one cell of a matrix or frame, or the one entry of a list",
     aliases=("castAsScalar",),
+    gradient={"x": lambda x: "as.matrix(dout)" if x.is_matrix else None},
     samples=("matrix(2.5, 1, 1)", "matrix(NaN, 1, 1)", 'list("a")', 'as.frame("a")'),
 )
 define(
@@ -159,7 +178,9 @@ define(
     as_matrix,
     "matrix of a number, of a frame of numbers or of a list of scalars or rows",
     traits=(Trait.SHARES,),
-    samples=(*_MATRICES, "2", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
+    sparsity=_as_matrix_sparsity,
+    gradient={"x": lambda x: "dout" if x.is_matrix else "as.scalar(dout)" if x.is_scalar else None},
+    samples=(*_MATRICES, "2", "2.5", "TRUE", 'as.frame(matrix("1 2.5 NaN 4", 2, 2))', "list(1, 2.5, TRUE)"),
 )
 define(
     "as.frame(x: matrix|frame|list|scalar, names: list = missing)",
@@ -171,7 +192,7 @@ define(
 )
 define(
     "as.list(x: list)",
-    lambda _: LIST,
+    lambda x: entry if (entry := _entry(x)) is not None and entry.kind is Kind.LIST else LIST,
     as_list,
     "the list that is the one entry of a list",
     traits=(Trait.SHARES,),
@@ -215,8 +236,15 @@ def _logical_code(x: Type) -> str | None:
     return "{0} != 0" if x.value_type in (INT, DOUBLE, NUMBER) else "as_logical({0})"
 
 
-_cast("as.double", DOUBLE, s.as_double, "scalar as a double", scalar=_double_code)
-_cast("as.integer", INT, s.as_int, "scalar as an int, cut towards zero; NaN is 0", scalar=_int_code)
+_cast("as.double", DOUBLE, s.as_double, "scalar as a double", scalar=_double_code, gradient={"x": "dout"})
+_cast(
+    "as.integer",
+    INT,
+    s.as_int,
+    "scalar as an int, cut towards zero; NaN is 0",
+    scalar=_int_code,
+    traits=(Trait.STEPS,),
+)
 _cast(
     "as.logical",
     BOOLEAN,
@@ -224,6 +252,7 @@ _cast(
     "scalar as a boolean: FALSE for zero and for all text but true",
     scalar=_logical_code,
     aliases=("as.boolean",),
+    traits=(Trait.STEPS,),
 )
 
 
@@ -241,6 +270,7 @@ def _size(name: str, of_type: Callable[[Type], int | None], of_sizes: Callable[[
         infer,
         lambda x: int(of_sizes(sizes(x))),
         doc,
+        traits=(Trait.STEPS,),
         samples=(*_MATRICES, 'as.frame("a")', "list(1, 2, 3)"),
     )
 

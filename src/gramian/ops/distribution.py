@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -210,6 +211,13 @@ def _inverse_of(what: str, distribution: Distribution) -> Callable[..., Any]:
     return lambda target, *params: inverse(what, distribution, target, list(params))
 
 
+def _normal_density(target: Type, mean: Type, sd: Type, lower: Type) -> str | None:
+    if not isinstance(lower.value, bool):
+        return None
+    sign = "" if lower.value else "-"
+    return f"{sign}dout * exp(-0.5 * ((target - mean) / sd) ^ 2) / (sd * {math.sqrt(2 * math.pi)})"
+
+
 def _define_distribution(dist: str, distribution: Distribution) -> None:
     params = ["target: number|matrix"]
     params += [f"{name}: double" + ("" if d is None else f" = {d}") for name, d in distribution.params]
@@ -222,6 +230,7 @@ def _define_distribution(dist: str, distribution: Distribution) -> None:
         f"probability of a value up to target, or above it, of the distribution {dist}",
         family="distribution",
         traits=(Trait.CELLWISE,),
+        gradient={"target": _normal_density} if dist == "normal" else {},
         samples=(f"1.5{sample}", f"{_POINTS}{sample}", f"{_POINTS}{sample}, FALSE", f"-Inf{sample}"),
     )
     lower = f"q{distribution.short}"

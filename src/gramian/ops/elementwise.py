@@ -11,7 +11,7 @@ import numpy as np
 from gramian.errors import OperationError
 from gramian.ir import scalar as s
 from gramian.ir.estimate import both, of_first
-from gramian.ir.op import Op, Trait, define
+from gramian.ir.op import Op, Trait, define, missing
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, scalar
 from gramian.ops.rules import (
     arithmetic,
@@ -189,7 +189,7 @@ def _binary(
     )
 
 
-CELLWISE, ZERO, OVERFLOWS = Trait.CELLWISE, Trait.ZERO_PRESERVING, Trait.OVERFLOWS
+CELLWISE, ZERO, OVERFLOWS, STEPS = Trait.CELLWISE, Trait.ZERO_PRESERVING, Trait.OVERFLOWS, Trait.STEPS
 SYMMETRIC = (Trait.COMMUTATIVE,)
 
 _binary(
@@ -251,7 +251,7 @@ _binary(
     s.integer_divide,
     "quotient rounded down",
     scalar=_whole_code("//"),
-    traits=(CELLWISE,),
+    traits=(CELLWISE, STEPS),
 )
 _binary(
     "%%",
@@ -261,6 +261,7 @@ _binary(
     "remainder with the sign of the divisor",
     scalar=_whole_code("%"),
     traits=(CELLWISE,),
+    gradient={"a": "dout", "b": "-dout * (a %/% b)"},
 )
 
 for _symbol, _test, _on_scalars, _doc in (
@@ -281,6 +282,7 @@ for _symbol, _test, _on_scalars, _doc in (
         scalar=_comparison_code(_symbol),
         traits=(
             CELLWISE,
+            STEPS,
             *(SYMMETRIC if _symbol in ("==", "!=") else ()),
             *((ZERO,) if _symbol in ("!=", "<", ">") else ()),
         ),
@@ -295,7 +297,7 @@ _binary(
     test_over_cells,
     sparsity=both,
     scalar=_truth_code("&"),
-    traits=(CELLWISE, ZERO, *SYMMETRIC),
+    traits=(CELLWISE, ZERO, STEPS, *SYMMETRIC),
 )
 _binary(
     "|",
@@ -305,7 +307,7 @@ _binary(
     "one of both is true; evaluates both sides",
     test_over_cells,
     scalar=_truth_code("|"),
-    traits=(CELLWISE, ZERO, *SYMMETRIC),
+    traits=(CELLWISE, ZERO, STEPS, *SYMMETRIC),
 )
 define(
     "xor(a: scalar|matrix, b: scalar|matrix)",
@@ -314,7 +316,7 @@ define(
     "exactly one of both is true",
     family="elementwise",
     scalar=_truth_code("!="),
-    traits=(CELLWISE, ZERO, *SYMMETRIC),
+    traits=(CELLWISE, ZERO, STEPS, *SYMMETRIC),
     samples=PAIRS,
 )
 
@@ -350,7 +352,7 @@ define(
     "not: 1 or TRUE where zero",
     family="elementwise",
     scalar=_not_code,
-    traits=(CELLWISE,),
+    traits=(CELLWISE, STEPS),
     samples=SINGLES,
 )
 
@@ -396,6 +398,7 @@ def _scalar_of(name: str, function: Kernel) -> Kernel:
 
 
 _ZERO_CELL = (CELLWISE, ZERO)
+_STEPS = (CELLWISE, ZERO, STEPS)
 _function(
     "abs",
     np.abs,
@@ -406,21 +409,20 @@ _function(
     code="abs({0})",
     traits=(*_ZERO_CELL, OVERFLOWS),
 )
-_function("sign", np.sign, _scalar_of("sign", np.sign), "-1, 0 or 1", "0 * dout", traits=_ZERO_CELL)
+_function("sign", np.sign, _scalar_of("sign", np.sign), "-1, 0 or 1", traits=_STEPS)
 _function("sqrt", np.sqrt, s.square_root, "square root", "dout / (2 * out)", code="square_root({0})", traits=_ZERO_CELL)
 _function(
     "exp", np.exp, s.exponential, "e to the power of x", "dout * out", code="exponential({0})", traits=(CELLWISE,)
 )
-_function("round", round_half_up, s.rounded, "nearest whole number, halves upwards", "0 * dout", traits=_ZERO_CELL)
-_function("floor", np.floor, _scalar_of("floor", np.floor), "next whole number below", "0 * dout", traits=_ZERO_CELL)
+_function("round", round_half_up, s.rounded, "nearest whole number, halves upwards", traits=_STEPS)
+_function("floor", np.floor, _scalar_of("floor", np.floor), "next whole number below", traits=_STEPS)
 _function(
     "ceil",
     np.ceil,
     _scalar_of("ceil", np.ceil),
     "next whole number above",
-    "0 * dout",
     aliases=("ceiling",),
-    traits=_ZERO_CELL,
+    traits=_STEPS,
 )
 _function(
     "sigmoid",
@@ -450,7 +452,7 @@ for _name, _alias, _is, _doc in (
     ("is.nan", "isNaN", np.isnan, "1 where NaN, else 0"),
     ("is.infinite", "isInf", np.isinf, "1 where Infinity or -Infinity, else 0"),
 ):
-    _function(_name, as_cells(_is), _scalar_of(_name, _is), _doc, aliases=(_alias,), traits=_ZERO_CELL)
+    _function(_name, as_cells(_is), _scalar_of(_name, _is), _doc, aliases=(_alias,), traits=_STEPS)
 
 
 def log(x: Any, base: Any = None) -> Any:
@@ -472,7 +474,10 @@ define(
     log,
     "logarithm, natural without a base",
     family="elementwise",
-    gradient={"x": "dout / x"},
+    gradient={
+        "x": lambda x, base: "dout / x" if missing(base) else "dout / (x * log(base))",
+        "base": lambda x, base: None if missing(base) else "-dout * out / (base * log(base))",
+    },
     traits=(CELLWISE,),
     samples=(*SINGLES, "8, 2", 'matrix("1 2 4 8", 2, 2), 2', "8, 1", "8, 0"),
 )
@@ -531,6 +536,11 @@ define(
     family="elementwise",
     aliases=("pmin",),
     scalar=_pair_code("min"),
+    gradient={
+        "x": "(x == out) * (dout / sum(x == out))",
+        "left": "ifelse(left <= right, dout, 0.0)",
+        "right": "ifelse(left > right, dout, 0.0)",
+    },
     samples=_EXTREMES,
 )
 define(
@@ -541,6 +551,11 @@ define(
     family="elementwise",
     aliases=("pmax",),
     scalar=_pair_code("max"),
+    gradient={
+        "x": "(x == out) * (dout / sum(x == out))",
+        "left": "ifelse(left >= right, dout, 0.0)",
+        "right": "ifelse(left < right, dout, 0.0)",
+    },
     samples=_EXTREMES,
 )
 
@@ -629,7 +644,7 @@ for _name, _bits, _doc in (
         bitwise(_name, _bits),
         _doc,
         family="elementwise",
-        traits=(CELLWISE, *SYMMETRIC),
+        traits=(CELLWISE, STEPS, *SYMMETRIC),
         samples=('matrix("5 -1 -5.9 12", 2, 2), 255', "12, 10", "-5.9, 255.5"),
     )
 for _name, _shifted, _doc in (
@@ -642,6 +657,6 @@ for _name, _shifted, _doc in (
         _shift(_name, _shifted),
         _doc,
         family="elementwise",
-        traits=(CELLWISE,),
+        traits=(CELLWISE, STEPS),
         samples=('matrix("5 -8 16 12", 2, 2), 1', "2.5, 3.0"),
     )

@@ -96,7 +96,9 @@ define(
     "a matrix of equal cells, of the numbers in a text, or of the cells of another matrix",
     family="generate",
     traits=(Trait.SHARES,),
-    gradient={"data": "matrix(dout, nrow(data), ncol(data), byrow)"},
+    gradient={
+        "data": lambda data, *_: "matrix(dout, nrow(data), ncol(data), byrow)" if data.is_matrix else "sum(dout)",
+    },
     samples=(
         "3, 2, 2",
         "-1.5, 1, 3",

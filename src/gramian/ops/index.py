@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,8 @@ def right_index(target: Any, row: Any, row_end: Any, column: Any, column_end: An
     return target.select(bounds(target, 0, row, row_end), bounds(target, 1, column, column_end))
 
 
+_ZEROS = "matrix(0, nrow(target), ncol(target))"
+_SELECTED = "rightIndex(dout, row, row_end, column, column_end)"
 BOUNDS = "row: number = missing, row_end: number = missing, column: number = missing, column_end: number = missing"
 
 define(
@@ -96,6 +99,7 @@ define(
     "target[row:row_end, column:column_end]",
     internal=True,
     traits=(Trait.SHARES,),
+    gradient={"target": f"leftIndex({_ZEROS}, dout, row, row_end, column, column_end)"},
     samples=(
         'matrix("1 2 3 4 5 6", 3, 2), 2, 3, 1, 1',
         'matrix("1 2 3 4 5 6", 3, 2), 2, missing, 1, 2',
@@ -126,6 +130,7 @@ define(
     cell,
     "as.scalar(target[row, column])",
     internal=True,
+    gradient={"target": f"leftIndex({_ZEROS}, dout, row, missing, column, missing)"},
     samples=('matrix("1 2 3 4 5 6", 3, 2), 2, 1', 'matrix("1 2 3 4 5 6", 3, 2), 2.5, 1'),
 )
 
@@ -186,6 +191,10 @@ define(
     left_index,
     "target with target[row:row_end, column:column_end] = value",
     internal=True,
+    gradient={
+        "target": "leftIndex(dout, 0, row, row_end, column, column_end)",
+        "value": lambda target, value, *_: _SELECTED if value.is_matrix else f"sum({_SELECTED})",
+    },
     samples=(
         'matrix("1 2 3 4 5 6", 3, 2), 9, 2, 3, 1, 1',
         'matrix("1 2 3 4 5 6", 3, 2), matrix("7 8", 1, 2), 2, missing, missing, missing',
@@ -202,9 +211,30 @@ def list_index(target: ListValue, lower: Any, upper: Any) -> ListValue:
     return target.select(first, first if upper is None else _key(upper))
 
 
+def _entries(target: Type, lower: Type, upper: Type) -> slice | None:
+    """Which entries of a list an index names, if that is known."""
+    first = lower.int_value()
+    last = first if upper.kind is Kind.MISSING else upper.int_value()
+    if first is None or last is None or not 1 <= first <= last <= len(target.items):
+        return None
+    return slice(first - 1, last)
+
+
+def _list_index_type(target: Type, lower: Type, upper: Type) -> Type:
+    at = _entries(target, lower, upper)
+    return LIST if at is None else replace(LIST, items=target.items[at])
+
+
+def _list_assign_type(target: Type, value: Type, lower: Type, upper: Type) -> Type:
+    at = _entries(target, lower, upper)
+    if at is None or upper.kind is not Kind.MISSING or value.kind is Kind.LIST:
+        return LIST
+    return replace(LIST, items=(*target.items[: at.start], value, *target.items[at.stop :]))
+
+
 define(
     "listIndex(target: list, lower: scalar, upper: scalar = missing)",
-    lambda target, lower, upper: LIST,
+    _list_index_type,
     list_index,
     "target[lower:upper] of a list, which is a list again",
     internal=True,
@@ -228,7 +258,7 @@ def list_assign(target: ListValue, value: Any, lower: Any, upper: Any) -> ListVa
 
 define(
     "listAssign(target: list, value: any, lower: scalar, upper: scalar = missing)",
-    lambda target, value, lower, upper: LIST,
+    _list_assign_type,
     list_assign,
     "target with target[lower:upper] = value for a list",
     internal=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,15 @@ from gramian.ir.op import REGISTRY, Trait, define
 from gramian.ir.types import LIST, STRING, Kind, Type, results, scalar
 from gramian.ir.values import ListValue
 
+
+def _list_type(*entries: Type) -> Type:
+    """The entries are known: the shape of images, say, or the parameters of a model."""
+    return replace(LIST, items=entries)
+
+
 define(
     "list(x: any... = missing)",
-    lambda *_: LIST,
+    _list_type,
     lambda *items: ListValue(items),
     "list of values",
     internal=True,
@@ -58,7 +65,9 @@ def _line(value: Any) -> str:
 
 def _append_type(x: Type, *values: Type) -> Type:
     if x.kind is Kind.LIST:
-        return LIST
+        # What a list stands for when it is appended, itself or its entry, depends on how many it has.
+        known = x.items and all(value.kind is not Kind.LIST for value in values)
+        return replace(LIST, items=(*x.items, *values)) if known else LIST
     if x.kind in (Kind.MATRIX, Kind.FRAME):
         check_arguments(REGISTRY["cbind"], [x, *values])
         return REGISTRY["cbind"].infer(x, *values)

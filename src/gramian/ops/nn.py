@@ -16,7 +16,7 @@ from gramian.ir.op import Trait, define
 from gramian.ir.types import Type, matrix
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix, Shape, same_size, shape, shape_text
-from gramian.ops.windows import Array, Windows, of_filters, of_pools
+from gramian.ops.windows import Array, Windows, known_shape, of_filters, of_pools
 
 UNFOLDED = 2**20  # cells that are unfolded at a time: 8 MiB
 POOLED = 2**17  # cells of images that are pooled at a time, so that the passes over them find them in the cache
@@ -117,6 +117,33 @@ def conv2d_backward_data(
     return _flat(dx)
 
 
+def _known(of: Callable[..., Windows], what: str, images: int | None, *shapes: Type) -> Windows | None:
+    """The windows, if all that tells their sizes is known; if only the number of images is not, they have none of them."""
+    known = [known_shape(shape, unknown=images or 0) for shape in shapes]
+    return None if None in known else of(what, *known)
+
+
+def _images(x: Type, input_shape: Type) -> int | None:
+    """The number of images, from a matrix with one in each row, or from the shape."""
+    given = input_shape.items[0].int_value() if input_shape.items else None
+    return x.rows if given is None else given
+
+
+def _convolution_type(x: Type, w: Type, *shapes: Type) -> Type:
+    images = _images(x, shapes[0])
+    windows = _known(of_filters, "conv2d()", images, *shapes)
+    if windows is None:
+        return matrix(x.rows, None)
+    if images is not None:
+        windows.check_batch("X", x)
+    windows.check_filter(w)
+    return _result_type(images, windows.filters, windows.result)
+
+
+def _result_type(images: int | None, channels: int, size: tuple[int, int]) -> Type:
+    return matrix(images, channels * size[0] * size[1])
+
+
 def _with_dout(what: str) -> Callable[..., None]:
     def check(x: Type, dout: Type) -> None:
         if x.rows is not None and dout.rows is not None and x.rows != dout.rows:
@@ -127,9 +154,28 @@ def _with_dout(what: str) -> Callable[..., None]:
     return check
 
 
-def _filter_type(x: Type, dout: Type, *_: Type) -> Type:
-    _with_dout("conv2d_backward_filter()")(x, dout)
-    return matrix()
+def _filter_type(x: Type, dout: Type, *shapes: Type) -> Type:
+    what = "conv2d_backward_filter()"
+    _with_dout(what)(x, dout)
+    images = _images(x, shapes[0])
+    windows = _known(of_filters, what, images, *shapes)
+    if windows is None:
+        return matrix()
+    if images is not None:
+        windows.check_batch("X", x)
+        windows.check_results("dout", dout, windows.filters)
+    return matrix(windows.filters, windows.depth)
+
+
+def _data_type(w: Type, dout: Type, *shapes: Type) -> Type:
+    images = _images(dout, shapes[0])
+    windows = _known(of_filters, "conv2d_backward_data()", images, *shapes)
+    if windows is None:
+        return matrix(dout.rows, None)
+    windows.check_filter(w)
+    if images is not None:
+        windows.check_results("dout", dout, windows.filters)
+    return _result_type(images, windows.channels, windows.image)
 
 
 _FILTERS = "input_shape: list, filter_shape: list, stride: list, padding: list"
@@ -141,7 +187,7 @@ _IMAGES, _TWO_FILTERS = "matrix(seq(-17, 18), 2, 18)", "matrix(seq(-7, 8), 2, 8)
 
 define(
     f"conv2d(X: matrix, W: matrix, {_FILTERS})",
-    lambda x, *_: matrix(x.rows, None),
+    _convolution_type,
     conv2d,
     "each filter, a row of W, at every place of each image, a row of X: sums of products (filters are not flipped)",
     gradient={"X": f"conv2d_backward_data(W, dout, {_SHAPES})", "W": f"conv2d_backward_filter(X, dout, {_SHAPES})"},
@@ -156,6 +202,7 @@ define(
     _filter_type,
     conv2d_backward_filter,
     "gradient of conv2d() by its filters W, from that by its result",
+    gradient={"X": f"conv2d_backward_data(ddout, dout, {_SHAPES})", "dout": f"conv2d(X, ddout, {_SHAPES})"},
     samples=(
         f"matrix(seq(1, 9), 1, 9), matrix(seq(1, 4), 1, 4), {_ONE}",
         f"{_IMAGES}, matrix(seq(1, 16), 2, 8), {_TWO}",
@@ -164,9 +211,10 @@ define(
 )
 define(
     f"conv2d_backward_data(W: matrix, dout: matrix, {_FILTERS})",
-    lambda w, dout, *_: matrix(dout.rows, None),
+    _data_type,
     conv2d_backward_data,
     "gradient of conv2d() by its images X, from that by its result; also the transposed convolution",
+    gradient={"W": f"conv2d_backward_filter(ddout, dout, {_SHAPES})", "dout": f"conv2d(ddout, W, {_SHAPES})"},
     samples=(
         f"matrix(seq(1, 4), 1, 4), matrix(seq(1, 4), 1, 4), {_ONE}",
         f"{_TWO_FILTERS}, matrix(seq(1, 16), 2, 8), {_TWO}",
@@ -248,11 +296,31 @@ def avg_pool_backward(
     return _flat(dx)
 
 
+def _pool_type(what: str) -> Callable[..., Type]:
+    def infer(x: Type, *shapes: Type) -> Type:
+        images = _images(x, shapes[0])
+        windows = _known(of_pools, what, images, *shapes)
+        if windows is None:
+            return matrix(x.rows, None)
+        if images is not None:
+            windows.check_batch("X", x)
+        return _result_type(images, windows.channels, windows.result)
+
+    return infer
+
+
 def _pool_gradient_type(what: str) -> Callable[..., Type]:
     check = _with_dout(what)
 
-    def infer(x: Type, dout: Type, *_: Type) -> Type:
+    def infer(x: Type, dout: Type, *shapes: Type) -> Type:
         check(x, dout)
+        images = _images(x if x.rows is not None else dout, shapes[0])
+        windows = _known(of_pools, what, images, *shapes)
+        if windows is not None:
+            if images is not None:
+                windows.check_batch("X", x)
+                windows.check_results("dout", dout, windows.channels)
+            return _result_type(images, windows.channels, windows.image)
         return matrix(x.rows if x.rows is not None else dout.rows, x.cols)
 
     return infer
@@ -278,7 +346,7 @@ _BACKWARD_SAMPLES = (
 
 define(
     f"max_pool(X: matrix, {_POOL})",
-    lambda x, *_: matrix(x.rows, None),
+    _pool_type("max_pool()"),
     max_pool,
     "largest cell under each window of each channel; padding does not take part",
     gradient={"X": f"max_pool_backward(X, dout, {_POOL_SHAPES})"},
@@ -286,7 +354,7 @@ define(
 )
 define(
     f"avg_pool(X: matrix, {_POOL})",
-    lambda x, *_: matrix(x.rows, None),
+    _pool_type("avg_pool()"),
     avg_pool,
     "mean of the cells under each window of each channel; padding counts as zeros",
     gradient={"X": f"avg_pool_backward(X, dout, {_POOL_SHAPES})"},
@@ -304,6 +372,7 @@ define(
     _pool_gradient_type("avg_pool_backward()"),
     avg_pool_backward,
     "gradient of avg_pool() by X: that of a window spreads evenly; what falls on padding is lost",
+    gradient={"X": "0", "dout": f"avg_pool(ddout, {_POOL_SHAPES})"},
     samples=_BACKWARD_SAMPLES,
 )
 

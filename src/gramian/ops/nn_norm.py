@@ -140,6 +140,11 @@ define(
     "channels of images brought to variance gamma^2 and mean beta, by their own statistics (mode train) or the running "
     "ones (test); the running ones updated, mu for the old; mean and 1 / deviation used",
     outputs=("Y", "run_mean", "run_var", "sm", "sv"),
+    gradient={
+        "X, gamma, beta": lambda *types: (
+            "batch_norm2d_backward(X, dout, gamma, eps, sm, sv)" if types[5].value == "train" else None
+        ),
+    },
     samples=(
         f'{_IMAGES}, {_PARAMETERS}, "train", 0.00001, 0.9',
         f'{_IMAGES}, {_PARAMETERS}, "test", 0.00001, 0.9',

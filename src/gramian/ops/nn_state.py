@@ -263,6 +263,10 @@ define(
     lstm,
     "outputs of a long short-term memory in all steps or the last, its last cells, and what lstm_backward() can reuse",
     outputs=("out", "c", "cache_out", "cache_c", "cache_ifog"),
+    gradient={
+        "X, W, b, out0, c0": "lstm_backward(X, W, b, out0, c0, return_sequences, dout, dc, cache_out, cache_c, "
+        "cache_ifog)",
+    },
     samples=(
         f"{_SMALL}, TRUE",
         f"{_SMALL}, FALSE",

@@ -229,17 +229,19 @@ _BOUND = (
     'matrix("1 2 3 4", 2, 2), t(matrix("5 6 7 8", 2, 2)), matrix(9, 2, 2)',
     "matrix(0, 0, 0), matrix(0, 0, 0)",
 )
-for _name, _axis, _doc, _samples in (
+for _name, _axis, _doc, _gradient, _samples in (
     (
         "cbind",
         1,
         "matrices or frames side by side; a list of matrices likewise",
+        {"left": "part(dout, left, 1, 1)", "right": "part(dout, right, 1, ncol(left) + 1)"},
         ('matrix("1 2", 2, 1), matrix("3 4 5 6", 2, 2)', "matrix(1, 2, 0), matrix(2, 2, 1)"),
     ),
     (
         "rbind",
         0,
         "matrices or frames one below the other; a list of matrices likewise",
+        {"left": "part(dout, left, 1, 1)", "right": "part(dout, right, nrow(left) + 1, 1)"},
         ('matrix("1 2", 1, 2), matrix("3 4 5 6", 2, 2)', "matrix(1, 0, 2), matrix(2, 1, 2)"),
     ),
 ):
@@ -250,5 +252,6 @@ for _name, _axis, _doc, _samples in (
         _doc,
         family="reorg",
         sparsity=of_all,
+        gradient=_gradient,
         samples=(*_BOUND, *_samples),
     )

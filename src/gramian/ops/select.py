@@ -65,6 +65,16 @@ def _remove_empty_type(target: Type, margin: Type, select: Type, empty_return: T
     return result(None, target.cols) if axis == 0 else result(target.rows, None)
 
 
+def _put_back(target: Type, margin: Type, select: Type, empty_return: Type) -> str | None:
+    """The gradient: what was kept goes back to its place, by a matrix that selects."""
+    if not target.is_matrix or margin.value not in MARGINS or empty_return.value is not True:
+        return None
+    of = {"rows": "rowSums(target != 0)", "cols": "t(colSums(target != 0))"}[str(margin.value)]
+    marks = of if missing(select) else "matrix(select, length(select), 1)"
+    put = f'removeEmpty(target=diag({marks} != 0), margin="rows", select={marks})'
+    return f"t({put}) %*% dout" if margin.value == "rows" else f"dout %*% {put}"
+
+
 define(
     "removeEmpty(target: matrix|frame, margin: string, select: matrix = missing, empty.return: boolean = TRUE)",
     _remove_empty_type,
@@ -73,6 +83,10 @@ define(
     "(of a frame, of missing cells), or nothing with empty.return=FALSE",
     family="select",
     sparsity=of_first,
+    gradient={
+        "target": _put_back,
+        "select": lambda target, margin, select, _: "0" if target.is_matrix and select.is_matrix else None,
+    },
     samples=(
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "rows"',
         'matrix("1 0 0 0 0 0 2 0 3", 3, 3), "cols"',
@@ -295,7 +309,7 @@ define(
     ppred,
     "1 where the comparison op holds, one of == != < <= > >=, else 0; write a op b instead",
     family="select",
-    traits=(Trait.CELLWISE,),
+    traits=(Trait.CELLWISE, Trait.STEPS),
     samples=(
         'matrix("1 2 NaN 4", 2, 2), 2, ">="',
         '2, matrix("1 2 NaN 4", 2, 2), "!="',

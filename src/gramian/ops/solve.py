@@ -156,13 +156,68 @@ define(
     solve,
     "x with a x = b, for each column of b; least squares if a has more rows than columns",
     family="linalg",
-    gradient={"a": "-solve(t(a), dout) %*% t(out)", "b": "solve(t(a), dout)"},
+    gradient={
+        "a": "(b - a %*% out) %*% t(solve(a, leastNorm(t(a), dout))) - leastNorm(t(a), dout) %*% t(out)",
+        "b": "leastNorm(t(a), dout)",
+    },
     samples=(
         f'{REGULAR[0]}, matrix("1 2 3", 3, 1)',
         f'{REGULAR[1]}, matrix("1 2 3 4 5 NaN", 2, 3)',
         'matrix("1 1 1 2 1 3 1 5", 4, 2), matrix("2 1 4 3", 4, 1)',
         "matrix(4, 1, 1), matrix(2, 1, 1)",
         "matrix(0, 0, 0), matrix(0, 0, 2)",
+    ),
+)
+
+
+def least_norm(a: Matrix, b: Matrix) -> Matrix:
+    _check_least_norm(size_of(a), size_of(b))
+    if a.shape[0] == a.shape[1] or a.size == 0 or b.size == 0 or not np.isfinite(a).all():
+        return solve(a, b) if a.shape[0] == a.shape[1] else np.full((a.shape[1], b.shape[1]), np.nan if a.size else 0.0)
+    from scipy.linalg import lapack
+
+    exponents = _exponents(np.abs(a).max(axis=1))
+    q, r = np.linalg.qr((a * _power(-exponents)[:, None]).T)
+    condition = float(lapack.dtrcon(r)[0])
+    if condition < SINGULAR_BELOW:
+        raise OperationError(
+            f"leastNorm(): the rows of the {shape_text(size_of(a))} matrix are linearly dependent to working precision",
+            "look for duplicate equations",
+        )
+    x, _ = lapack.dtrtrs(r, b * _power(-exponents)[:, None], trans=1)
+    return np.asarray(q @ x)
+
+
+def _check_least_norm(a: Shape, b: Shape) -> None:
+    if a[0] is not None and b[0] is not None and a[0] != b[0]:
+        raise SizeError(
+            f"leastNorm() needs arguments with equally many rows: 'a' is {shape_text(a)}, 'b' is {shape_text(b)}",
+            "transpose 'b' with t()" if b[1] == a[0] else None,
+        )
+    if a[0] is not None and a[1] is not None and a[0] > a[1]:
+        raise SizeError(
+            f"leastNorm() needs at most as many equations as unknowns, 'a' is {shape_text(a)}",
+            "solve() finds the least squares solution",
+        )
+
+
+def _least_norm_type(a: Type, b: Type) -> Type:
+    _check_least_norm(shape(a), shape(b))
+    return matrix(a.cols, b.cols)
+
+
+define(
+    "leastNorm(a: matrix, b: matrix)",
+    _least_norm_type,
+    least_norm,
+    "the shortest x with a x = b, for each column of b, if a has fewer rows than columns; else that of solve()",
+    family="linalg",
+    samples=(
+        f'{REGULAR[0]}, matrix("1 2 3", 3, 1)',
+        'matrix("1 1 1 2 1 3 1 5", 2, 4), matrix("2 1 4 3", 2, 2)',
+        'matrix("1 2 NaN 2", 1, 4), matrix("2 1", 1, 2)',
+        "matrix(4, 1, 1), matrix(2, 1, 1)",
+        "matrix(0, 0, 3), matrix(0, 0, 2)",
     ),
 )
 

@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError
 from gramian.ir.scalar import as_int, describe, text
+from gramian.ir.types import Kind, Type, size_text
 from gramian.ir.values import ListValue
 from gramian.ops.rules import Matrix
 
+Shaped = Matrix | Type  # what has a shape
 Array = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 Slices = tuple[EllipsisType, slice, slice]
@@ -67,22 +69,34 @@ class Windows:
 
     def batch(self, name: str, x: Matrix) -> Array:
         """The argument, images, in four dimensions."""
-        return self._in_four(name, x, (self.images, self.channels, *self.image), "input_shape")
+        self.check_batch(name, x)
+        return x.reshape(self.images, self.channels, *self.image)
 
     def filter(self, w: Matrix) -> Matrix:
-        """The argument W, checked: a filter in each row."""
-        shape = (self.filters, self.channels, *self.size)
-        _expect(self.what, "W", w, (self.filters, self.depth), f"filter_shape {_text(shape)}")
+        """The argument W: a filter in each row."""
+        self.check_filter(w)
         return w
 
     def results(self, name: str, x: Matrix, channels: int) -> Array:
         """The argument, of the size of a result, in four dimensions."""
-        return self._in_four(name, x, (self.images, channels, *self.result), "the shape of the result,")
+        self.check_results(name, x, channels)
+        return x.reshape(self.images, channels, *self.result)
 
-    def _in_four(self, name: str, x: Matrix, shape: tuple[int, int, int, int], source: str) -> Array:
+    # -- checks of matrices, or of types of matrices, of which sizes may be unknown --------------------------------
+
+    def check_batch(self, name: str, x: Shaped) -> None:
+        self._check(name, x, (self.images, self.channels, *self.image), "input_shape")
+
+    def check_filter(self, w: Shaped) -> None:
+        shape = (self.filters, self.channels, *self.size)
+        _expect(self.what, "W", w, (self.filters, self.depth), f"filter_shape {_text(shape)}")
+
+    def check_results(self, name: str, x: Shaped, channels: int) -> None:
+        self._check(name, x, (self.images, channels, *self.result), "the shape of the result,")
+
+    def _check(self, name: str, x: Shaped, shape: tuple[int, int, int, int], source: str) -> None:
         n, c, h, w = shape
         _expect(self.what, name, x, (n, c * h * w), f"{source} {_text(shape)}")
-        return x.reshape(shape)
 
     def taps(self, first: int = 0, count: int | None = None) -> Iterator[Tap]:
         """For each place in the window, row by row, the cells under it, and the windows that they are under.
@@ -125,6 +139,16 @@ def of_filters(
 def of_pools(what: str, input_shape: ListValue, pool_size: ListValue, stride: ListValue, padding: ListValue) -> Windows:
     batch = sizes(what, "input_shape", input_shape, "N C H W")
     return _placed(what, batch, sizes(what, "pool_size", pool_size, "Hp Wp"), stride, padding)
+
+
+def known_shape(type: Type, unknown: int | None = None) -> ListValue | None:
+    """The numbers of a list of numbers, if its type knows them; the first, the number of images, may be `unknown`."""
+    values = [entry.value for entry in type.items]
+    if type.kind is not Kind.LIST or not values:
+        return None
+    if values[0] is None:
+        values[0] = unknown
+    return None if None in values else ListValue(values)
 
 
 def _placed(
@@ -189,7 +213,8 @@ def _text(shape: Sequence[int]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _expect(what: str, name: str, x: Matrix, shape: Pair, source: str) -> None:
-    if x.shape != shape:
-        found = by((x.shape[0], x.shape[1]))
+def _expect(what: str, name: str, x: Shaped, shape: Pair, source: str) -> None:
+    rows, cols = x.shape
+    if (rows is not None and rows != shape[0]) or (cols is not None and cols != shape[1]):
+        found = f"{size_text(rows)}x{size_text(cols)}"
         raise SizeError(f"argument '{name}' of {what} must be a {by(shape)} matrix by {source}, found {found}")

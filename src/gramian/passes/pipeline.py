@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gramian.ir.program import Program
+from gramian.passes.differentiate import differentiate
 from gramian.passes.facts import Facts
 from gramian.passes.fold_constants import fold_constants
 from gramian.passes.fuse import fuse
@@ -24,7 +25,8 @@ Pass = Callable[[Program, Facts], Program]
 
 # What is known comes first, what is done with it later.
 PIPELINE: tuple[Pass, ...] = (
-    inline_functions,  # first, so that sizes and constants flow through the expressions of functions as through others
+    differentiate,  # first: what it writes is a program like any other, for all that follows
+    inline_functions,  # early, so that sizes and constants flow through the expressions of functions as through others
     propagate_sizes,
     fold_constants,  # needs the values that flow in types
     remove_branches,  # needs tests that are constants

@@ -91,7 +91,7 @@ class Splitter:
         if at is None:
             yield block
             return
-        while at + 2 < len(block.statements) and _is_of_same_call(*block.statements[at : at + 2]):
+        while at + 2 < len(block.statements) and _is_of_same_call_or_shows_too(*block.statements[at : at + 2]):
             at += 1
         first, second = self.cut(block, at)
         yield first
@@ -165,9 +165,16 @@ def is_pivot(node: Node) -> bool:
     return not any(is_uncertain(arg) for arg in node.args)
 
 
-def _is_of_same_call(a: Statement, b: Statement) -> bool:
-    """Do both assign results of one call?"""
-    return a.value.op is OUTPUT and b.value.op is OUTPUT and a.value.args == b.value.args
+def _is_of_same_call_or_shows_too(a: Statement, b: Statement) -> bool:
+    """Do both assign results of one call, or does the size of the second show at once as well?
+
+    Files that are read one after the other, or matrices that are taken out of a list, need only one cut.
+    """
+    if not (isinstance(a, Assign) and isinstance(b, Assign)):
+        return False
+    if a.value.op is OUTPUT and b.value.op is OUTPUT and a.value.args == b.value.args:
+        return True
+    return is_pivot(b.value)
 
 
 def _is_number(node: Node) -> bool:

@@ -101,12 +101,24 @@ class LocalBackend:
             return (self.kernel(op) or op.kernel)(*dense)
 
         if self.precision == "double":
-            return dispatching(op, images_kernel(op) or op.kernel, sparse, large, cells)
+            return dispatching(op, self.dense_kernel(op), sparse, large, cells)
         from gramian.backends.local import single
 
-        dense = images_kernel(op) or single.kernel_in_single(op)
+        dense = self.dense_kernel(op)
         sparse = single.sparse_kernel_in_single(op, sparse)
         return single.narrowing(dispatching(op, dense, sparse, large, cells))
+
+    def dense_kernel(self, op: Op) -> Kernel:
+        """The kernel for dense matrices in memory, of the backend's precision."""
+        if op.name in IMAGES:
+            from gramian.backends.local.images.choice import ImagesKernel
+
+            return ImagesKernel(op)
+        if self.precision == "double":
+            return op.kernel
+        from gramian.backends.local.single import kernel_in_single
+
+        return kernel_in_single(op)
 
     def _has_room_for(self, size: int) -> bool:
         """May a sparse matrix become a dense one of so many bytes? What disk has no room for either has its own error."""
@@ -139,12 +151,3 @@ def sparse_kernel(op: Op) -> Kernel:
     if op.name in FIRST:
         return lambda *values: (FIRST[op.name] if is_sparse(values[0]) else dense)(*values)
     return ANY.get(op.name, dense)
-
-
-def images_kernel(op: Op) -> Kernel | None:
-    """The kernel of an operator on batches of images."""
-    if op.name not in IMAGES:
-        return None
-    from gramian.backends.local.images.choice import ImagesKernel
-
-    return ImagesKernel(op)

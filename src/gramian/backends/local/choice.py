@@ -19,6 +19,7 @@ from gramian.ir.fused import PRODUCT, Pipeline
 from gramian.ir.node import CALL, Node, walk
 from gramian.ir.stored import is_sparse_type
 from gramian.ir.types import Type
+from gramian.settings import PRECISIONS
 
 VIEW, FUNCTION, DENSE, SPARSE, MADE_DENSE, DISK = "view", "function", "dense", "sparse", "made dense", "disk"
 LOOPS, STORED, PANELS, ALONE, BLAS, NUMPY = "loops", "stored", "panels", "one by one", "BLAS", "NumPy"
@@ -145,7 +146,7 @@ def _sample(type: Type, precision: str) -> Any:
     """Something of the size and storage of a value of the type that takes no memory."""
     if not type.is_matrix:
         return 0.0
-    cell = np.zeros((), np.float32 if precision == "single" else np.float64)
+    cell = np.zeros((), f"f{PRECISIONS[precision]}")
     if not is_sparse_type(type):
         return np.broadcast_to(cell, (type.rows or 0, type.cols or 0))
     stored = int((type.sparsity or 0.0) * (type.cells or 0))

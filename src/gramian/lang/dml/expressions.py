@@ -97,10 +97,9 @@ class Expressions(Cursor):
     def _called(self) -> Expr:
         first = self.pos
         if self.ahead() != "(":
-            if self.kind == QUALIFIED:
-                self.fail(
-                    f"{self.describe()} is a function and must be called", hint="add its arguments in parentheses"
-                )
+            if self.kind == QUALIFIED:  # the name of a function, which only grad() takes
+                token = self.advance()
+                return Name(self.span(token), str(token.value))
             self.fail("expected '(' after 'ifdef'", hint="write ifdef($name, default)")
         return self._postfix(first, self.call())
 

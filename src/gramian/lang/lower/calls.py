@@ -12,7 +12,7 @@ from gramian.ir.syntax import Piece, Syntax
 from gramian.ir.types import DOUBLE, INT, STRING, UNKNOWN, Kind, Type, ValueType, results
 from gramian.lang import tree
 from gramian.lang.files import Signature
-from gramian.lang.lower import expressions, inputs, named
+from gramian.lang.lower import derivatives, expressions, inputs, named
 from gramian.lang.lower.context import Context, Poisoned
 from gramian.lang.lower.foreign import FUNCTIONS
 from gramian.source import Span
@@ -41,7 +41,7 @@ def _is_library(c: Context, node: Node) -> bool:
 def _output_names(c: Context, e: tree.Call, node: Node) -> tuple[str, ...]:
     if node.op is ir.CALL:
         return tuple(o.name for o in c.unit.called[node.attrs[0]].declared.outputs)
-    return node.op.outputs
+    return derivatives.result_names(node) if node.op.name == "grad" else node.op.outputs
 
 
 def _title(e: tree.Call) -> str:
@@ -106,6 +106,16 @@ def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
             e.span,
             "write it in DML",
         )
+    args = arguments(c, e, signature)
+    c.unit.called[signature.name] = signature
+    inputs.note_call(c)
+    result = results(*(declared_type(output) for output in declared.outputs))
+    return c.place(ir.call(signature.name, tuple(args), c.unit.number(), result), e.span)
+
+
+def arguments(c: Context, e: tree.Call, signature: Signature) -> list[Node]:
+    """The arguments of a call in the order of the parameters, converted, with defaults for those left out."""
+    declared = signature.declared
     written = _bind(e, signature)
     args = []
     for param, arg in zip(declared.params, written, strict=True):
@@ -115,10 +125,7 @@ def _user_call(c: Context, e: tree.Call, signature: Signature) -> Node:
             assert param.default is not None
             node, span = _default(c, signature, param.default), param.default.span
         args.append(convert(c, node, param, span))
-    c.unit.called[signature.name] = signature
-    inputs.note_call(c)
-    result = results(*(declared_type(output) for output in declared.outputs))
-    return c.place(ir.call(signature.name, tuple(args), c.unit.number(), result), e.span)
+    return args
 
 
 def _bind(e: tree.Call, signature: Signature) -> list[tree.Arg | None]:
@@ -345,6 +352,7 @@ SPECIAL: dict[str, Callable[[Context, tree.Call], Node]] = {
     "ifdef": _ifdef,
     "list": _list,
     "exists": _exists,
+    "grad": derivatives.grad,
     "lineage": _lineage,
     "eval": _eval,
     "evalList": _eval,

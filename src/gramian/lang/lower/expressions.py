@@ -49,6 +49,8 @@ def lower(c: Context, e: tree.Expr) -> Node:
 def _name(c: Context, e: tree.Name) -> Node:
     if e.name in CONSTANTS:
         return c.place(literal(CONSTANTS[e.name]), e.span)
+    if "::" in e.name:
+        raise error(f"'{e.name}' is a function and must be called", e.span, "add its arguments in parentheses")
     return c.read(e.name, e.span)
 
 

@@ -7,7 +7,6 @@ exactly once, if nothing before them may have written it; in other code if no fi
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from gramian.errors import Diagnostic, OperationError, ScriptError
@@ -18,8 +17,6 @@ from gramian.ir.types import Type
 from gramian.lang import tree
 from gramian.lang.lower.context import Context
 from gramian.ops.io import type_from_file
-
-WRITES = re.compile(r"\bwrite\s*\(")
 
 
 def note_write(c: Context, value: Node, path: Node) -> None:
@@ -32,7 +29,7 @@ def note_write(c: Context, value: Node, path: Node) -> None:
 
 def note_call(c: Context) -> None:
     """A function may write whatever it likes, if functions write at all."""
-    if any(WRITES.search(f.span.source.text) for file in c.unit.files.all for f in file.script.functions):
+    if any(file.writes and file.script.functions for file in c.unit.files.all):
         c.unit.written[None] = None
 
 
@@ -65,7 +62,7 @@ def type_of_input(c: Context, op: Op, args: Sequence[Node], e: tree.Call) -> Typ
 def _trusted(c: Context, real: str) -> bool:
     if c.is_main and c.depth == 0:
         return None not in c.unit.written and not any(_inside(real, w) or _inside(w, real) for w in c.unit.written if w)
-    return not any(WRITES.search(file.script.source.text) for file in c.unit.files.all)
+    return not any(file.writes for file in c.unit.files.all)
 
 
 def _inside(path: str, folder: str) -> bool:

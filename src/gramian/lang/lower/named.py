@@ -30,12 +30,12 @@ def resolved(c: Context, op: Op, args: list[Node], spans: list[Span]) -> list[No
 
 
 def _named(c: Context, op: Op, text: str, span: Span) -> Node:
-    signature = _signature(c, op, text, span)
-    c.unit.named[signature.name] = signature
-    return c.place(literal(signature.name), span)
+    found = signature(c, op, text, span)
+    c.unit.named[found.name] = found
+    return c.place(literal(found.name), span)
 
 
-def _signature(c: Context, op: Op, text: str, span: Span) -> Signature:
+def signature(c: Context, op: Op, text: str, span: Span) -> Signature:
     path, _, name = text.rpartition("::")
     if path:
         return _of_file(_file(c, path, span), name, span)

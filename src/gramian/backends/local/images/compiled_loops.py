@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
 import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gramian.backends.local.fused.compiled import array, function
-from gramian.backends.local.images import loops
 
 # The arrays of each loop, which have four dimensions, and whether they are written.
 ARRAYS = {
@@ -25,9 +25,17 @@ ARRAYS = {
 SIZES = ("size_h", "size_w", "stride_h", "stride_w", "pad_h", "pad_w")
 
 
+@cache
+def _texts() -> dict[str, str]:
+    """The functions of `loops.py` as text: nothing of them runs in Python."""
+    module = Path(__file__).with_name("loops.py").read_text(encoding="utf-8")
+    parts = (part for part in ast.parse(module).body if isinstance(part, ast.FunctionDef))
+    return {part.name: f"{ast.get_source_segment(module, part)}\n" for part in parts}
+
+
 def source_of(name: str, sizes: tuple[int, ...] = ()) -> str:
     """The text of a loop as Numba gets it; with `sizes` they are constants in it, so that short inner loops unroll."""
-    text = inspect.getsource(getattr(loops, name)).replace(f"def {name}(", "def kernel(", 1)
+    text = _texts()[name].replace(f"def {name}(", "def kernel(", 1)
     if not sizes:
         return text
     constants = "".join(f"    {size} = {value}\n" for size, value in zip(SIZES, sizes, strict=True))

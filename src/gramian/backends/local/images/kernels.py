@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.images.compiled_loops import loop, text_of
+from gramian.backends.local.images.compiled_loops import loop
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.cores import cores
 from gramian.ir.values import ListValue

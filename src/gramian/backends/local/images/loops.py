@@ -1,11 +1,13 @@
 """Loops over the cells under windows, for Numba: their text is compiled like that of pipelines.
 
 Arrays are C-contiguous; images have four dimensions, as `gramian.ops.windows` tells. `down` and `across` count windows.
-Each function stands for itself, without names from outside.
+Each function stands for itself; of names from outside only `math` is there.
 """
 
 # Numba infers the types.
 # mypy: ignore-errors
+
+import math
 
 
 def unfold(images, columns, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
@@ -77,7 +79,7 @@ def max_pool(images, out, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
                 else:
                     for x in range(across):
                         left = x * stride_w - pad_w
-                        largest = images.dtype.type(-np.inf)
+                        largest = images.dtype.type(-math.inf)
                         for h in range(max(top, 0), min(top + size_h, height)):
                             for w in range(max(left, 0), min(left + size_w, width)):
                                 cell = images[n, c, h, w]
@@ -109,7 +111,7 @@ def max_pool_backward(images, dout, dx, size_h, size_w, stride_h, stride_w, pad_
                 else:
                     for x in range(across):
                         left = x * stride_w - pad_w
-                        largest = images.dtype.type(-np.inf)
+                        largest = images.dtype.type(-math.inf)
                         place_h, place_w = -1, -1
                         for h in range(max(top, 0), min(top + size_h, height)):
                             for w in range(max(left, 0), min(left + size_w, width)):
