@@ -1,4 +1,4 @@
-# make demo    install gramian into .venv, train a model on real data and predict with it
+# make demo    install gramian into .venv, train models on real data and predict with them, in under a minute
 # make test    run all tests
 # make check   formatting, lints, types, import layers
 # make bench   run the benchmarks
@@ -13,6 +13,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --editable
 DEMO   := examples/breast_cancer
+DIGITS := examples/digits
 
 .DELETE_ON_ERROR:
 .PHONY: demo test check bench docs format clean
@@ -21,6 +22,12 @@ demo: $(VENV)/.installed
 	$(BIN)/gramian run $(DEMO)/train.dml
 	@echo
 	$(BIN)/gramian run $(DEMO)/predict.dml
+	@echo
+	$(BIN)/gramian run $(DIGITS)/train.dml
+	@echo
+	$(BIN)/gramian run $(DIGITS)/predict.dml
+	@if $(BIN)/python -c 'import matplotlib' 2>/dev/null; then $(BIN)/gramian plot $(DIGITS)/out/history.csv; \
+	 else echo "To see the curves: $(BIN)/python -m pip install '.[plot]', then $(BIN)/gramian plot $(DIGITS)/out/history.csv"; fi
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
@@ -43,7 +50,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist $(DEMO)/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist $(DEMO)/out $(DIGITS)/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that an install was made after pyproject.toml last changed. Installs are editable: new sources need none.

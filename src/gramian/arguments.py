@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 SEVERAL = ("nvargs", "args")
 OPTIONAL = {"stats": "10", "explain": ""}
-SINGLE = ("exec", "seed", "precision", "memory", "scratch", "after", "html", "file", "script")
-SHORT = ("-s", "-f", "-h")
+SINGLE = ("exec", "seed", "precision", "memory", "scratch", "after", "html", "file", "script", "out", "x", "columns")
+SHORT = ("-s", "-f", "-o", "-h")
 FLAGS = ("help", "version")
 
 # What upstream calls the stages of its -explain, and the nearest pass here.

@@ -1,4 +1,4 @@
-"""The command line: `gramian run`, `check`, `explain`, `builtins`.
+"""The command line: `gramian run`, `check`, `explain`, `plot`, `builtins`.
 
 Scripts print to standard output; everything else goes to standard error. Exit status: 0 success, 1 an error in a script,
 2 a wrong command line. Modules are imported where they are used, so that `gramian --version` and help answer at once.
@@ -243,6 +243,44 @@ def explain(
         from gramian.explain.command import explain as command
 
         command(_source(file, None)(), settings, after or "", html)
+
+    _guarded(work)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`gramian plot out/history.csv`   draws out/history.png: losses in one panel, accuracies in another
+
+`gramian plot out/history.csv --out curves.svg --x epoch`
+
+`gramian plot out/history.csv --columns loss,learning_rate`   these columns alone
+"""
+)
+def plot(
+    file: Annotated[str, typer.Argument(metavar="HISTORY.csv", help="A csv file with a header.", show_default=False)],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where to: a name ending in .png, .svg or .pdf."),
+    ] = None,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x", metavar="COLUMN", help="What curves run along; by default epoch, step or the row's number."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="A,B,...", help="Which columns; by default losses and accuracies, if any."),
+    ] = None,
+) -> None:
+    """Draw the columns of a csv file, such as the history of a training, as curves."""
+
+    def work() -> None:
+        from gramian.plot import plot as command
+
+        command(file, out, x, [name.strip() for name in (columns or "").split(",") if name.strip()])
 
     _guarded(work)
 

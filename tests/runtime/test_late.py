@@ -141,3 +141,32 @@ def test_what_comes_before_an_error_happens():
     with redirect_stdout(out), pytest.raises(ScriptError):
         script.run()
     assert out.getvalue() == "before\n"
+
+
+def test_no_more_than_so_many_parts_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that take matrices out of lists have late points that multiply, since each part has its own."""
+    monkeypatch.setattr(late, "MOST_PARTS", 4)
+    text = """
+halved = function(list[unknown] parts, int times) return (matrix[double] Y) {
+  Y = removeEmpty(target=as.matrix(parts[1]), margin="rows")
+  for (i in 1:times) {
+    Z = removeEmpty(target=Y, margin="rows", select=Y > 1)
+    Y = Z / 2 + sum(Z - 1) * 0
+  }
+}
+A = matrix(seq(1, 40), rows=40, cols=1)
+total = 0
+for (k in 1:6) {
+  B = halved(list(A * k, k), 2)
+  total = total + sum(B - 1) + nrow(B)
+}
+print(total)
+"""
+    monkeypatch.setattr(late, "SMALLEST", 0)
+    printed, counters = run(text)
+    monkeypatch.setattr(late, "MOST_PARTS", 10**6)
+    expected, more = run(text)
+    assert printed == expected
+    compiled = counters.get(COMPILED, 0) + counters.get(GENERAL, 0)
+    assert compiled < more.get(COMPILED, 0) + more.get(GENERAL, 0)
+    assert compiled <= 4 + 6

@@ -92,22 +92,23 @@ def generate(program: Program) -> Generated:
     return out
 
 
-def generate_part(program: Program, point: LatePoint, name: str, *, generic: bool) -> Generated:
+def generate_part(program: Program, point: LatePoint, name: str, *, generic: bool, last: bool = False) -> Generated:
     """The Python source of the rest of a region, which is the main function of the program.
 
-    It takes a list of its inputs and of the flags of some of them, and gives outputs and flags likewise.
+    It takes a list of its inputs and of the flags of some of them, and gives outputs and flags likewise. With `last`
+    nothing of it is compiled later.
     """
     out = Generated()
     out.parts[name] = program.main
-    FunctionWriter(out, program, program.main, generic=generic).write_part(name, point)
-    _write_functions(out, program, tuple(program.functions.values()))
+    FunctionWriter(out, program, program.main, generic=generic, last=last).write_part(name, point)
+    _write_functions(out, program, tuple(program.functions.values()), last=last)
     return out
 
 
-def _write_functions(out: Generated, program: Program, functions: tuple[Function, ...]) -> None:
+def _write_functions(out: Generated, program: Program, functions: tuple[Function, ...], *, last: bool = False) -> None:
     for function in functions:
         out.functions[f"f_{function.name}"] = function
-        FunctionWriter(out, program, function).write()
+        FunctionWriter(out, program, function, last=last).write()
 
 
 def part_results(point: LatePoint) -> list[str]:
@@ -117,8 +118,10 @@ def part_results(point: LatePoint) -> list[str]:
 class FunctionWriter:
     """Writes one function."""
 
-    def __init__(self, out: Generated, program: Program, function: Function, *, generic: bool = False) -> None:
-        self.late = LatePoints(function, generic=generic)
+    def __init__(
+        self, out: Generated, program: Program, function: Function, *, generic: bool = False, last: bool = False
+    ) -> None:
+        self.late = LatePoints(function, generic=generic, last=last)
         self.definite = {p.name: p.type for p in function.params}
         self.loops = 0  # around what is written
         self.parfors = 0

@@ -36,6 +36,7 @@ from gramian.ir.sparse import is_sparse
 from gramian.ir.types import INT, Kind, Known, Type, join, matrix, value_type_of
 from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
+from gramian.passes.remove_dead_code import remove_uncalled
 from gramian.passes.split_blocks import is_uncertain, sizing_names
 from gramian.runtime.functions import compiling
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from gramian.runtime.run import Execution
     from gramian.source import Span
 
+MOST_PARTS = 20  # of a run, compiled late; then what is compiled is compiled to its end, for all sizes
 MOST_PLANS = 8  # of one late point; then sizes are taken to change for ever
 SMALLEST = 1 << 12  # cells of the largest operand; below, a plan for all sizes is as good
 BUCKETS = (0.001, 0.01, 0.05, 0.3)  # sparsities that deserve plans of their own
@@ -72,13 +74,14 @@ class LatePoint:
 class LatePoints:
     """The late points of a function: asked item by item, while its code is written.
 
-    `generic` says that the function is itself the plan for all sizes of a late point.
+    `generic` says that the function is itself the plan for all sizes of a late point, `last` that nothing of it is to be
+    compiled later.
     """
 
-    def __init__(self, function: Function, *, generic: bool) -> None:
+    def __init__(self, function: Function, *, generic: bool, last: bool = False) -> None:
         self.function = function
         self.generic = generic
-        self.is_needed = any(is_uncertain(n) for n in nodes(function.body))
+        self.is_needed = not last and any(is_uncertain(n) for n in nodes(function.body))
         self._live: Liveness | None = None
 
     @property
@@ -189,7 +192,7 @@ class Late:
         if plan is not None:
             self.execution.count("plans for known sizes, used again")
             return plan
-        if largest < SMALLEST or len(self.plans) >= MOST_PLANS:
+        if largest < SMALLEST or len(self.plans) >= MOST_PLANS or self.execution.late_parts >= MOST_PARTS:
             if self.general is None:
                 self.execution.count("plans for all sizes, compiled")
                 self.general = self._compile(dict(self.point.inputs), generic=True)
@@ -239,8 +242,11 @@ class Late:
             body=point.body,
             continues=(point.function, point.body[0]),
         )
-        part = map_nodes(replace(self.program, main=main), unfused)
-        return self.execution.load_part(run_passes(part, Facts(types, certain=False)), point, generic=generic)
+        part = map_nodes(remove_uncalled(replace(self.program, main=main)), unfused)
+        last = self.execution.late_parts >= MOST_PARTS
+        return self.execution.load_part(
+            run_passes(part, Facts(types, certain=False)), point, generic=generic, last=last
+        )
 
 
 def _output_type(name: str, point: LatePoint) -> Type:

@@ -75,6 +75,7 @@ class Execution:
         self.settings = settings
         self.statistics = statistics
         self.units = {} if units is None else units
+        self.late_parts = 0  # compiled so far
         self.table = FunctionTable({}, self._library_function, lambda op: kernel_of(op, backend))
         self.namespace = self._load(program, generate(program))
         self.table.functions |= self.functions()
@@ -89,12 +90,14 @@ class Execution:
         exec(compile(generated.source, filename, "exec"), namespace)
         return namespace
 
-    def load_part(self, program: Program, point: LatePoint, *, generic: bool) -> Callable[[list[Any]], Any]:
+    def load_part(
+        self, program: Program, point: LatePoint, *, generic: bool, last: bool = False
+    ) -> Callable[[list[Any]], Any]:
         """The rest of a region, compiled while the script runs: the main function of a program of its own."""
         name = f"part_{len(self.units)}"
-        part: Callable[[list[Any]], Any] = self._load(program, generate_part(program, point, name, generic=generic))[
-            name
-        ]
+        self.late_parts += 1
+        generated = generate_part(program, point, name, generic=generic, last=last)
+        part: Callable[[list[Any]], Any] = self._load(program, generated)[name]
         if self.statistics is not None:
             self.statistics.parts[next(reversed(self.units))] = program
         return part
