@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from measures import compile_time, files, loops, matrices, sparse, startup, transforms
+from measures import compile_time, files, loops, matrices, networks, sparse, startup, transforms
 from suite.report import machine
 from suite.run import PEERS, workloads
 
@@ -47,6 +47,22 @@ MEASURES = (
     Measure("removeEmpty, 10,000,000 rows", "NumPy", matrices.gramian_remove_empty, matrices.numpy_remove_empty, 1.2),
     Measure("aggregate, 10,000,000 rows", "numpy.bincount", matrices.gramian_aggregate, matrices.numpy_aggregate, 1.2),
     Measure("the same", "pandas groupby", matrices.gramian_aggregate, matrices.pandas_aggregate, 1.2),
+    Measure("LeNet step, single", "PyTorch", networks.gramian("lenet", "single"), networks.torch("lenet", "single"), 1.0),
+    Measure("LeNet step, double", "PyTorch", networks.gramian("lenet", "double"), networks.torch("lenet", "double"), 0.67),
+    Measure(
+        "LeNet step, single, -exec torch",
+        "PyTorch, channels last",
+        networks.gramian("lenet", "single", "torch"),
+        networks.torch("lenet", "single", channels_last=True),
+        1.0,
+    ),
+    Measure(
+        "784-512-10 step, single",
+        "PyTorch",
+        networks.gramian("two_layers", "single"),
+        networks.torch("two_layers", "single"),
+        0.83,
+    ),
 )
 
 

@@ -266,8 +266,17 @@ def _backward(backward: tree.Function, first: tree.Declared, given: set[str], ou
     return ", ".join(texts)
 
 
+# Layers with models or caches in lists, tables of positions, or another order of arguments: test_nn_attention,
+# test_nn_embedding, test_nn_transformer and test_nn_blocks compare them with central differences and PyTorch.
+ELSEWHERE = {
+    *("attention", "bert_layer", "embedding", "embedding_bag", "mbconv", "multi_attention", "multi_head_attention"),
+    *("position_feed_forward", "rotary", "scaled_dot_attention", "transformer_decoder", "transformer_encoder"),
+}
+
+
 def test_every_layer_is_in_the_table():
-    assert set(ARGUMENTS) == set(PAIRS)
+    assert set(ARGUMENTS) | ELSEWHERE == set(PAIRS)
+    assert not set(ARGUMENTS) & ELSEWHERE
 
 
 @pytest.mark.parametrize("layer", ARGUMENTS)
