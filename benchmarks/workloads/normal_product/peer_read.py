@@ -10,6 +10,8 @@ from time import perf_counter
 import numba
 import numpy as np
 
+# OpenMP's threads would go on spinning for a while, and take a core from whoever has the next turn.
+numba.config.THREADING_LAYER = "workqueue"
 POOL = ThreadPoolExecutor()
 
 

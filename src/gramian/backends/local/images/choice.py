@@ -10,8 +10,8 @@ from typing import Any
 from gramian.backends.local.fused.compiled import price
 from gramian.backends.local.fused.kernel import LOAD_COMPILER
 from gramian.backends.local.fused.ledger import Ledger
-from gramian.backends.local.images.compiled_loops import text_of
-from gramian.backends.local.images.kernels import DATA, KERNELS, POOLS
+from gramian.backends.local.images.compiled_loops import text_of, unfolding
+from gramian.backends.local.images.kernels import DATA, KERNELS, POOLS, turned
 from gramian.ir.op import Op
 from gramian.ops.windows import of_filters, of_pools
 
@@ -53,4 +53,9 @@ def needed_function(name: str, values: Sequence[Any]) -> tuple[str, str]:
         windows = of_pools(f"{name}()", *values[-4:])
         return text_of(name, dtype, (*windows.size, *windows.stride, *windows.padding))
     windows = of_filters(f"{name}()", *values[2:])
-    return text_of("fold" if name == DATA and windows.stride != (1, 1) else "unfold", dtype)
+    if name == DATA:
+        if windows.stride != (1, 1):
+            return text_of("fold", dtype)
+        windows = turned(windows)
+    loop, constants = unfolding(windows)
+    return text_of(loop, dtype, constants)

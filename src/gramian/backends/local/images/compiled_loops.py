@@ -12,40 +12,43 @@ from typing import Any
 import numpy as np
 
 from gramian.backends.local.fused.compiled import array, function
+from gramian.ops.windows import Windows
 
 # The arrays of each loop, which have four dimensions, and whether they are written.
 ARRAYS = {
     "unfold": (False, True),
+    "unfold_padded": (False, True),
     "fold": (False, True),
     "max_pool": (False, True),
     "max_pool_backward": (False, False, True),
     "avg_pool": (False, True),
     "avg_pool_backward": (False, True),
 }
-SIZES = ("size_h", "size_w", "stride_h", "stride_w", "pad_h", "pad_w")
 
 
 @cache
-def _texts() -> dict[str, str]:
-    """The functions of `loops.py` as text: nothing of them runs in Python."""
+def _texts() -> dict[str, tuple[str, list[str]]]:
+    """The functions of `loops.py` as text, with the names of their parameters: nothing of them runs in Python."""
     module = Path(__file__).with_name("loops.py").read_text(encoding="utf-8")
     parts = (part for part in ast.parse(module).body if isinstance(part, ast.FunctionDef))
-    return {part.name: f"{ast.get_source_segment(module, part)}\n" for part in parts}
+    return {p.name: (f"{ast.get_source_segment(module, p)}\n", [a.arg for a in p.args.args]) for p in parts}
 
 
 def source_of(name: str, sizes: tuple[int, ...] = ()) -> str:
     """The text of a loop as Numba gets it; with `sizes` they are constants in it, so that short inner loops unroll."""
-    text = _texts()[name].replace(f"def {name}(", "def kernel(", 1)
+    text, parameters = _texts()[name]
+    arrays, numbers = parameters[: len(ARRAYS[name])], parameters[len(ARRAYS[name]) :]
+    _, doc, body = re.split(r'(    """.*?"""\n)', text, maxsplit=1, flags=re.DOTALL)
     if not sizes:
-        return text
-    constants = "".join(f"    {size} = {value}\n" for size, value in zip(SIZES, sizes, strict=True))
-    head, doc, body = re.split(r'(    """.*?"""\n)', text, maxsplit=1, flags=re.DOTALL)
-    return head.replace(", " + ", ".join(SIZES), "") + doc + constants + body
+        return f"def kernel({', '.join(parameters)}):\n{doc}{body}"
+    constants = "".join(f"    {number} = {value}\n" for number, value in zip(numbers, sizes, strict=True))
+    return f"def kernel({', '.join(arrays)}):\n{doc}{constants}{body}"
 
 
 def signature_of(name: str, dtype: np.dtype[Any], *, constant: bool = False) -> str:
     arrays = ", ".join(array(dtype, 4, written=written) for written in ARRAYS[name])
-    return f"void({arrays})" if constant else f"void({arrays}{', int64' * len(SIZES)})"
+    numbers = len(_texts()[name][1]) - len(ARRAYS[name])
+    return f"void({arrays})" if constant else f"void({arrays}{', int64' * numbers})"
 
 
 @cache
@@ -57,3 +60,11 @@ def text_of(name: str, dtype: np.dtype[Any], sizes: tuple[int, ...] = ()) -> tup
 @cache
 def loop(name: str, dtype: np.dtype[Any], sizes: tuple[int, ...] = ()) -> Callable[..., None]:
     return function(*text_of(name, dtype, sizes))
+
+
+def unfolding(windows: Windows) -> tuple[str, tuple[int, ...]]:
+    """The loop that unfolds images under windows, and the sizes in it, none of them constants in the one for all."""
+    sizes = (*windows.size, *windows.stride, *windows.padding)
+    if min(windows.padding) < 0:
+        return "unfold", ()
+    return "unfold_padded", (*sizes, windows.channels, *windows.image, *windows.result)

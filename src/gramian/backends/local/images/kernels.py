@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.images.compiled_loops import loop
+from gramian.backends.local.images.compiled_loops import loop, unfolding
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.cores import cores
 from gramian.ir.values import ListValue
@@ -56,9 +56,15 @@ def _on_all_cores(work: Callable[[list[Part]], Any], parts: Sequence[list[Part]]
 # -- convolution -------------------------------------------------------------------------------------------------------
 
 
+def _unfold(images: Array, windows: Windows) -> Callable[[Array, Array], None]:
+    name, constants = unfolding(windows)
+    found = loop(name, images.dtype, constants)
+    return found if constants else lambda part, columns: found(part, columns, *_sizes(windows))
+
+
 def _convolved(images: Array, filters: Matrix, windows: Windows) -> Array:
     """Each filter at every place of each image."""
-    unfold, sizes = loop("unfold", images.dtype), _sizes(windows)
+    unfold = _unfold(images, windows)
     count, (down, across) = len(filters), windows.result
     out = np.empty((windows.images, count, down, across), images.dtype)
 
@@ -67,7 +73,7 @@ def _convolved(images: Array, filters: Matrix, windows: Windows) -> Array:
         for first, last in groups:
             if last - first != columns.shape[1]:
                 columns = np.empty((windows.depth, last - first, down, across), images.dtype)
-            unfold(images[first:last], columns, *sizes)
+            unfold(images[first:last], columns)
             if last - first == 1:
                 np.matmul(filters, columns.reshape(windows.depth, -1), out=out[first].reshape(count, -1))
             else:
@@ -92,7 +98,7 @@ def conv2d_backward_filter(
     windows = of_filters("conv2d_backward_filter()", input_shape, filter_shape, stride, padding)
     images = np.ascontiguousarray(windows.batch("X", x))
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
-    unfold, sizes = loop("unfold", images.dtype), _sizes(windows)
+    unfold = _unfold(images, windows)
     down, across = windows.result
 
     def work(groups: list[Part]) -> Matrix:
@@ -100,7 +106,7 @@ def conv2d_backward_filter(
         part = np.empty_like(total)
         for first, last in groups:
             columns = np.empty((windows.depth, last - first, down, across), images.dtype)
-            unfold(images[first:last], columns, *sizes)
+            unfold(images[first:last], columns)
             here = grown[first:last].transpose(1, 0, 2, 3).reshape(windows.filters, -1)
             np.matmul(here, columns.reshape(windows.depth, -1).T, out=part)
             total += part
@@ -121,11 +127,10 @@ def conv2d_backward_data(
     return _flat(_folded_back(filters, grown, windows))
 
 
-def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
-    """Where windows move by one pixel, the gradient by the images is a convolution with the filters turned around."""
+def turned(windows: Windows) -> Windows:
+    """The windows of the convolution that goes back from results to images, where windows move by one pixel."""
     (height, width), (ph, pw) = windows.size, windows.padding
-    turned = filters.reshape(windows.filters, windows.channels, height, width)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    back = Windows(
+    return Windows(
         windows.what,
         windows.images,
         windows.filters,
@@ -135,7 +140,13 @@ def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
         (height - 1 - ph, width - 1 - pw),
         windows.channels,
     )
-    return _convolved(grown, turned.reshape(windows.channels, -1), back)
+
+
+def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
+    """Where windows move by one pixel, the gradient by the images is a convolution with the filters turned around."""
+    height, width = windows.size
+    around = filters.reshape(windows.filters, windows.channels, height, width)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    return _convolved(grown, around.reshape(windows.channels, -1), turned(windows))
 
 
 def _folded_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
