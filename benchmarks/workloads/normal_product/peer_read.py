@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# OpenMP's threads would go on spinning for a while after each turn, and take a core from whoever has the next one.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -10,8 +14,6 @@ from time import perf_counter
 import numba
 import numpy as np
 
-# OpenMP's threads would go on spinning for a while, and take a core from whoever has the next turn.
-numba.config.THREADING_LAYER = "workqueue"
 POOL = ThreadPoolExecutor()
 
 

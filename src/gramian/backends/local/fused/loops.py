@@ -34,7 +34,7 @@ SHORT = 64  # columns of a row that is so short that costly functions are better
 SUMMED_ROWS = 1 << 13  # after so many rows sums of columns go into others, to keep rounding errors small
 Place = tuple[int, int, bool]
 UNROLLED = 32  # columns that are a constant in the source, so that the loop over so short rows is none
-NARROW = 8  # products with at most so many columns become sums inside of the loops
+NARROW = 12  # products with at most so many columns become sums inside of the loops
 
 
 def can_loop(node: Node) -> bool:
