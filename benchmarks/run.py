@@ -47,8 +47,12 @@ MEASURES = (
     Measure("removeEmpty, 10,000,000 rows", "NumPy", matrices.gramian_remove_empty, matrices.numpy_remove_empty, 1.2),
     Measure("aggregate, 10,000,000 rows", "numpy.bincount", matrices.gramian_aggregate, matrices.numpy_aggregate, 1.2),
     Measure("the same", "pandas groupby", matrices.gramian_aggregate, matrices.pandas_aggregate, 1.2),
-    Measure("LeNet step, single", "PyTorch", networks.gramian("lenet", "single"), networks.torch("lenet", "single"), 1.0),
-    Measure("LeNet step, double", "PyTorch", networks.gramian("lenet", "double"), networks.torch("lenet", "double"), 0.67),
+    Measure(
+        "LeNet step, single", "PyTorch", networks.gramian("lenet", "single"), networks.torch("lenet", "single"), 1.0
+    ),
+    Measure(
+        "LeNet step, double", "PyTorch", networks.gramian("lenet", "double"), networks.torch("lenet", "double"), 0.67
+    ),
     Measure(
         "LeNet step, single, -exec torch",
         "PyTorch, channels last",

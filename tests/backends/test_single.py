@@ -361,6 +361,7 @@ def test_either_precision_reads_the_binary_files_of_the_other(tmp_path: Path) ->
 
 
 def test_other_precisions_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"precision is double, single or bfloat16, found 'singel'; did you mean 'single'\?"):
+    message = r"precision is double, single or bfloat16, found 'singel'; did you mean 'single'\?"
+    with pytest.raises(UsageError, match=message):
         Settings(precision="singel")
     assert (Settings().cell_bytes, Settings(precision="single").cell_bytes) == (8, 4)
