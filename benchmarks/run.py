@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from measures import compile_time, files, loops, matrices, networks, sparse, startup, transforms
+from measures import compile_time, files, loops, matrices, networks, parfor, sparse, startup, transforms
 from suite.report import machine
 from suite.run import PEERS, workloads
 
@@ -47,6 +47,8 @@ MEASURES = (
     Measure("removeEmpty, 10,000,000 rows", "NumPy", matrices.gramian_remove_empty, matrices.numpy_remove_empty, 1.2),
     Measure("aggregate, 10,000,000 rows", "numpy.bincount", matrices.gramian_aggregate, matrices.numpy_aggregate, 1.2),
     Measure("the same", "pandas groupby", matrices.gramian_aggregate, matrices.pandas_aggregate, 1.2),
+    Measure("parfor of large operators", "with one worker", parfor.large_by_two, parfor.large_by_one, 0.59),
+    Measure("parfor of scalar code", "with one worker", parfor.small_by_two, parfor.small_by_one, 0.59),
     Measure(
         "LeNet step, single", "PyTorch", networks.gramian("lenet", "single"), networks.torch("lenet", "single"), 1.0
     ),
