@@ -10,7 +10,7 @@ from typing import Any
 from gramian.backends.local.fused.compiled import price
 from gramian.backends.local.fused.kernel import LOAD_COMPILER
 from gramian.backends.local.fused.ledger import Ledger
-from gramian.backends.local.images.compiled_loops import text_of, unfolding
+from gramian.backends.local.images.compiled_loops import text_of, unfold_sizes
 from gramian.backends.local.images.kernels import DATA, KERNELS, POOLS, turned
 from gramian.ir.op import Op
 from gramian.ops.windows import of_filters, of_pools
@@ -57,5 +57,4 @@ def needed_function(name: str, values: Sequence[Any]) -> tuple[str, str]:
         if windows.stride != (1, 1):
             return text_of("fold", dtype)
         windows = turned(windows)
-    loop, constants = unfolding(windows)
-    return text_of(loop, dtype, constants)
+    return text_of("unfold", dtype, unfold_sizes(windows))

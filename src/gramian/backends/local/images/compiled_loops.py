@@ -1,4 +1,4 @@
-"""The loops of `loops.py` as compiled functions: one for each type of cells, and for pools also for each size."""
+"""The loops of `loops.py` as compiled functions: one for each type of cells and, but for `fold`, for each size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gramian.ops.windows import Windows
 # The arrays of each loop, which have four dimensions, and whether they are written.
 ARRAYS = {
     "unfold": (False, True),
-    "unfold_padded": (False, True),
     "fold": (False, True),
     "max_pool": (False, True),
     "max_pool_backward": (False, False, True),
@@ -62,9 +61,6 @@ def loop(name: str, dtype: np.dtype[Any], sizes: tuple[int, ...] = ()) -> Callab
     return function(*text_of(name, dtype, sizes))
 
 
-def unfolding(windows: Windows) -> tuple[str, tuple[int, ...]]:
-    """The loop that unfolds images under windows, and the sizes in it, none of them constants in the one for all."""
-    sizes = (*windows.size, *windows.stride, *windows.padding)
-    if min(windows.padding) < 0:
-        return "unfold", ()
-    return "unfold_padded", (*sizes, windows.channels, *windows.image, *windows.result)
+def unfold_sizes(windows: Windows) -> tuple[int, ...]:
+    """The constants of `unfold`."""
+    return (*windows.size, *windows.stride, *windows.padding, windows.channels, *windows.image, *windows.result)

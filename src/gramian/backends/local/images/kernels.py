@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.local.images.compiled_loops import loop, unfolding
+from gramian.backends.local.images.compiled_loops import loop, unfold_sizes
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.cores import cores
 from gramian.ir.values import ListValue
@@ -56,15 +56,9 @@ def _on_all_cores(work: Callable[[list[Part]], Any], parts: Sequence[list[Part]]
 # -- convolution -------------------------------------------------------------------------------------------------------
 
 
-def _unfold(images: Array, windows: Windows) -> Callable[[Array, Array], None]:
-    name, constants = unfolding(windows)
-    found = loop(name, images.dtype, constants)
-    return found if constants else lambda part, columns: found(part, columns, *_sizes(windows))
-
-
 def _convolved(images: Array, filters: Matrix, windows: Windows) -> Array:
     """Each filter at every place of each image."""
-    unfold = _unfold(images, windows)
+    unfold = loop("unfold", images.dtype, unfold_sizes(windows))
     count, (down, across) = len(filters), windows.result
     out = np.empty((windows.images, count, down, across), images.dtype)
 
@@ -98,7 +92,7 @@ def conv2d_backward_filter(
     windows = of_filters("conv2d_backward_filter()", input_shape, filter_shape, stride, padding)
     images = np.ascontiguousarray(windows.batch("X", x))
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
-    unfold = _unfold(images, windows)
+    unfold = loop("unfold", images.dtype, unfold_sizes(windows))
     down, across = windows.result
 
     def work(groups: list[Part]) -> Matrix:
@@ -128,25 +122,33 @@ def conv2d_backward_data(
 
 
 def turned(windows: Windows) -> Windows:
-    """The windows of the convolution that goes back from results to images, where windows move by one pixel."""
-    (height, width), (ph, pw) = windows.size, windows.padding
+    """The windows of the convolution that goes back from results to images, where windows move by one pixel.
+
+    Results that stand on padding alone are left out, instead of negative padding.
+    """
+    pad_h, pad_w = (size - 1 - pad for size, pad in zip(windows.size, windows.padding, strict=True))
+    cut_h, cut_w = max(0, -pad_h), max(0, -pad_w)
+    down, across = windows.result
     return Windows(
         windows.what,
         windows.images,
         windows.filters,
-        windows.result,
+        (down - 2 * cut_h, across - 2 * cut_w),
         windows.size,
         (1, 1),
-        (height - 1 - ph, width - 1 - pw),
+        (max(0, pad_h), max(0, pad_w)),
         windows.channels,
     )
 
 
 def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
     """Where windows move by one pixel, the gradient by the images is a convolution with the filters turned around."""
-    height, width = windows.size
-    around = filters.reshape(windows.filters, windows.channels, height, width)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    return _convolved(grown, around.reshape(windows.channels, -1), turned(windows))
+    back = turned(windows)
+    height, width = back.image
+    top, left = ((all - part) // 2 for all, part in zip(windows.result, back.image, strict=True))
+    inside = np.ascontiguousarray(grown[:, :, top : top + height, left : left + width])
+    around = filters.reshape(windows.filters, windows.channels, *windows.size)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    return _convolved(inside, around.reshape(windows.channels, -1), back)
 
 
 def _folded_back(filters: Matrix, grown: Array, windows: Windows) -> Array:

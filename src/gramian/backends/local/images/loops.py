@@ -12,43 +12,11 @@ import math
 import numpy as np
 
 
-def unfold(images, columns, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
-    """The cells under each window as a column: `columns` is (channels * size_h * size_w, images, down, across)."""
-    count, channels, height, width = images.shape
-    down, across = columns.shape[2], columns.shape[3]
-    for c in range(channels):
-        for i in range(size_h):
-            for j in range(size_w):
-                row = (c * size_h + i) * size_w + j
-                # Windows from `first` to below `last` have a cell of the image at this place, others padding.
-                first = min(across, max(0, -((j - pad_w) // stride_w)))
-                last = max(first, min(across, (width - 1 - j + pad_w) // stride_w + 1))
-                for n in range(count):
-                    for y in range(down):
-                        h = y * stride_h + i - pad_h
-                        if h < 0 or h >= height:
-                            for x in range(across):
-                                columns[row, n, y, x] = 0
-                            continue
-                        for x in range(first):
-                            columns[row, n, y, x] = 0
-                        if stride_w == 1:
-                            start = j - pad_w
-                            for x in range(first, last):
-                                columns[row, n, y, x] = images[n, c, h, x + start]
-                        else:
-                            for x in range(first, last):
-                                columns[row, n, y, x] = images[n, c, h, x * stride_w + j - pad_w]
-                        for x in range(last, across):
-                            columns[row, n, y, x] = 0
+def unfold(images, columns, size_h, size_w, stride_h, stride_w, pad_h, pad_w, channels, height, width, down, across):
+    """The cells under each window as a column: `columns` is (channels * size_h * size_w, images, down, across).
 
-
-def unfold_padded(
-    images, columns, size_h, size_w, stride_h, stride_w, pad_h, pad_w, channels, height, width, down, across
-):
-    """The same for padding that is not negative, from a copy with its zeros, so that no loop has to look for the edges.
-
-    With all sizes as constants the innermost loop becomes a few vector instructions.
+    They come from a copy of the image with its padding, so that no loop has to look for the edges. With all sizes as
+    constants the innermost loop becomes a few vector instructions.
     """
     padded = np.zeros((channels, height + 2 * pad_h, width + 2 * pad_w), images.dtype)
     for n in range(images.shape[0]):
