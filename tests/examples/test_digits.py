@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "digits"
-DATA = EXAMPLE / "data" / "digits.csv"
+DATA = EXAMPLE.parent / "data" / "digits.csv"
 
 
 def gramian(script: str, **params: object) -> str:
@@ -52,7 +52,7 @@ def test_split_is_a_partition(out: Path) -> None:
 def test_saved_network_predicts(out: Path, tmp_path: Path) -> None:
     seen = gramian("predict.dml", model=out / "model", data=out / "test.csv", out=tmp_path / "p.csv")
     probabilities = np.loadtxt(tmp_path / "p.csv", delimiter=",")
-    accuracy = np.mean(probabilities.argmax(axis=1) == rows_of(out / "test.csv")[:, -1])
+    accuracy = np.mean(probabilities.argmax(axis=1) == rows_of(out / "test.csv")[:, 0])
     assert accuracy >= 0.97
     assert float(re.search(r"accuracy (\S+)$", seen, re.MULTILINE)[1]) == pytest.approx(accuracy, abs=1e-4)
     last = list(csv.DictReader((out / "history.csv").read_text().splitlines()))[-1]
@@ -61,7 +61,7 @@ def test_saved_network_predicts(out: Path, tmp_path: Path) -> None:
 
 def test_images_without_labels(out: Path, tmp_path: Path) -> None:
     unlabelled = tmp_path / "images.csv"
-    unlabelled.write_text("".join(line.rpartition(",")[0] + "\n" for line in DATA.read_text().splitlines()[:101]))
+    unlabelled.write_text("".join(line.partition(",")[2] + "\n" for line in DATA.read_text().splitlines()[:101]))
     seen = gramian("predict.dml", model=out / "model", data=unlabelled, out=tmp_path / "p.csv")
     assert seen.startswith("100 images, ")
     assert "accuracy" not in seen

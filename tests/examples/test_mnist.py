@@ -179,7 +179,7 @@ def test_labels_may_be_one_hot_already(spoiled: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_training(data: Path, tmp_path: Path) -> None:
     done = gramian(EXAMPLE / "lenet-train.dml", data=data, out=tmp_path, epochs=2, batch_size=20, lr=1e30)
     assert done.returncode == 1
-    assert re.search(r"the loss became NaN in epoch 1, batch [2-5]; try a smaller lr", done.stderr)
+    assert re.search(r"The loss is NaN in epoch 1, batch [2-5]: try a smaller learning rate", done.stderr)
     assert not (tmp_path / "model").exists()
 
 
