@@ -98,11 +98,34 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class DiskMatrix:
+class InPanels:
+    """A matrix that comes some rows at a time: `panel(first, last)` gives them as an array, `load()` all of them."""
+
+    __slots__ = ("__weakref__",)
+    ndim = 2
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def panel(self, first: int, last: int) -> Dense:
+        """Rows from `first` up to, but without, `last`."""
+        raise NotImplementedError
+
+
+class DiskMatrix(InPanels):
     """A matrix on disk. `stored` is the type of its cells in the file, `dtype` that of the panels that come out."""
 
-    __slots__ = ("__weakref__", "dtype", "file", "offset", "shape", "stored")
-    ndim = 2
+    __slots__ = ("dtype", "file", "offset", "shape", "stored")
 
     def __init__(
         self,
@@ -126,17 +149,6 @@ class DiskMatrix:
         file = File.new(folder, size)
         os.ftruncate(file.raw.fileno(), size)
         return cls(file, shape, kind)
-
-    @property
-    def size(self) -> int:
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __repr__(self) -> str:
         return f"DiskMatrix({self.shape[0]}x{self.shape[1]})"
@@ -247,33 +259,14 @@ class DiskMatrix:
         return found
 
 
-class DiskTranspose:
+class DiskTranspose(InPanels):
     """The transpose of a matrix on disk. Products take it as it is; who needs its rows has it written to disk once."""
-
-    ndim = 2
 
     def __init__(self, base: DiskMatrix) -> None:
         self.base = base
+        self.shape = base.shape[1], base.shape[0]
+        self.dtype = base.dtype
         self._lock = threading.Lock()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.base.shape[1], self.base.shape[0]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.base.dtype
-
-    @property
-    def size(self) -> int:
-        return self.base.size
-
-    @property
-    def nbytes(self) -> int:
-        return self.base.nbytes
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __reduce__(self) -> Any:
         return DiskTranspose, (self.base,)
@@ -323,33 +316,13 @@ class DiskTranspose:
         return self.written.zeros()
 
 
-class SparsePanels:
+class SparsePanels(InPanels):
     """A sparse matrix by rows, which comes cell by cell some rows at a time, as one on disk does."""
-
-    ndim = 2
 
     def __init__(self, stored: Any) -> None:
         self.stored = stored
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return int(self.stored.shape[0]), int(self.stored.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.stored.dtype
-        return dtype
-
-    @property
-    def size(self) -> int:
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
+        self.shape = int(stored.shape[0]), int(stored.shape[1])
+        self.dtype = stored.dtype
 
     def panel(self, first: int, last: int) -> Dense:
         found: Dense = self.stored[first:last].toarray()
@@ -370,12 +343,9 @@ class Room:
         """Refuse what needs so many bytes of memory, if there is no room for it."""
 
 
-ON_DISK = (DiskMatrix, DiskTranspose, SparsePanels)
-
-
 def is_on_disk(value: object) -> bool:
-    """Does the matrix come in panels?"""
-    return isinstance(value, ON_DISK)
+    """Does the matrix come in panels, from disk or from a sparse one?"""
+    return isinstance(value, InPanels)
 
 
 def _on_disk_again(cells: Dense, folder: str) -> DiskMatrix:
@@ -396,7 +366,7 @@ def panel_of(matrix: Any, first: int, last: int) -> Dense:
     """Some rows of a matrix as an array in memory: of one in memory, dense or sparse, or on disk."""
     if isinstance(matrix, np.ndarray):
         return matrix[first:last]
-    if isinstance(matrix, ON_DISK):
+    if isinstance(matrix, InPanels):
         return matrix.panel(first, last)
     part = matrix[first:last]
     found: Dense = part.toarray()
