@@ -35,6 +35,7 @@ SUMMED_ROWS = 1 << 13  # after so many rows sums of columns go into others, to k
 Place = tuple[int, int, bool]
 UNROLLED = 32  # columns that are a constant in the source, so that the loop over so short rows is none
 NARROW = 12  # products with at most so many columns become sums inside of the loops
+NEAR = 1 << 10  # cells of a matrix that such a product reads again for every row: they stay in the first-level cache
 
 
 def can_loop(node: Node) -> bool:
@@ -45,12 +46,17 @@ def can_loop(node: Node) -> bool:
         case Role.ROWS:
             return node.op.name in ROWS
         case Role.PRODUCT:
-            return (node.type.cols or 0) <= NARROW
+            return _is_narrow(width(inputs_of(node)[0]), width(node))
         case Role.CROSS:
-            return min(node.type.rows or 0, node.type.cols or 0) <= NARROW
+            return _is_narrow(node.type.rows or 0, node.type.cols or 0)
         case Role.COMBINED:
             return True
     return False
+
+
+def _is_narrow(left: int, right: int) -> bool:
+    narrow = min(left, right)
+    return narrow == 1 or (narrow <= NARROW and left * right <= NEAR)
 
 
 @dataclass(frozen=True)

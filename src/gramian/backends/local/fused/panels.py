@@ -29,6 +29,7 @@ from gramian.runtime.parfor.libraries import one_thread_each
 Array = Any
 Values = dict[Node, Any]
 CHUNK = 1 << 19  # cells of the widest operand in a chunk: small enough for all cores to be busy to the end
+SMALL_CHUNK, CHUNKS = 1 << 15, 16  # fewer cells where there would be fewer chunks, but not less than repay a thread
 PANEL = 1 << 17  # cells of a panel that operators work on one after the other: smaller ones spend their time in Python
 TILE = 1 << 12  # cells of a tile in compiled loops, in the first-level cache
 LARGEST_PARTIALS = 1 << 23  # cells of the partial results of all chunks together
@@ -261,9 +262,10 @@ class Pass:
                 return self._chunk_on_disk(steps, given, results, wholes, *chunk)
             return self._chunk(steps, given, results, wholes, *chunk)
 
+        chunks = self._chunks(rows)
         # Chunks run on all cores already: the library's own threads would only wait for one another.
-        with one_thread_each(()) if self.has_products else nullcontext():
-            parts = in_parallel(work, self._chunks(rows))
+        with one_thread_each(()) if self.has_products and len(chunks) > 1 else nullcontext():
+            parts = in_parallel(work, chunks)
         for node in self.pipeline.roots:
             if is_partial(node):
                 whole = merged(node, [part[node] for part in parts], self.kernels(node.op))
@@ -273,7 +275,10 @@ class Pass:
 
     def _chunks(self, rows: int) -> list[tuple[int, int]]:
         """Where the chunks begin and end."""
-        size = max(1, CHUNK // self.widest)
+        cells = CHUNK
+        if not self.has_products:  # which would have too few rows each, and a library that has threads itself
+            cells = min(CHUNK, max(SMALL_CHUNK, rows * self.widest // CHUNKS))
+        size = max(1, cells // self.widest)
         partial = sum(n.type.cells or 1 for n in self.nodes if is_partial(n))
         size = max(size, -(-rows * partial // LARGEST_PARTIALS))
         return [(first, min(rows, first + size)) for first in range(0, rows, size)]
