@@ -14,14 +14,17 @@ import numpy as np
 from gramian.backends.local.fused.compiled import array, function
 from gramian.ops.windows import Windows
 
-# The arrays of each loop, which have four dimensions, and whether they are written.
+# The arrays of each loop: their dimensions, and whether they are written.
+READ, WRITTEN = (4, False), (4, True)
 ARRAYS = {
-    "unfold": (False, True),
-    "fold": (False, True),
-    "max_pool": (False, True),
-    "max_pool_backward": (False, False, True),
-    "avg_pool": (False, True),
-    "avg_pool_backward": (False, True),
+    "unfold": (READ, WRITTEN),
+    "fold": (READ, WRITTEN),
+    "to_points": (READ, (3, True), (2, False)),
+    "from_points": ((3, False), WRITTEN, (2, False)),
+    "max_pool": (READ, WRITTEN),
+    "max_pool_backward": (READ, READ, WRITTEN),
+    "avg_pool": (READ, WRITTEN),
+    "avg_pool_backward": (READ, WRITTEN),
 }
 
 
@@ -34,26 +37,25 @@ def _texts() -> dict[str, tuple[str, list[str]]]:
 
 
 def source_of(name: str, sizes: tuple[int, ...] = ()) -> str:
-    """The text of a loop as Numba gets it; with `sizes` they are constants in it, so that short inner loops unroll."""
+    """The text of a loop as Numba gets it; with `sizes` the first numbers are constants, so that short loops unroll."""
     text, parameters = _texts()[name]
-    arrays, numbers = parameters[: len(ARRAYS[name])], parameters[len(ARRAYS[name]) :]
+    arrays = len(ARRAYS[name])
     _, doc, body = re.split(r'(    """.*?"""\n)', text, maxsplit=1, flags=re.DOTALL)
-    if not sizes:
-        return f"def kernel({', '.join(parameters)}):\n{doc}{body}"
-    constants = "".join(f"    {number} = {value}\n" for number, value in zip(numbers, sizes, strict=True))
-    return f"def kernel({', '.join(arrays)}):\n{doc}{constants}{body}"
+    constants = "".join(f"    {number} = {value}\n" for number, value in zip(parameters[arrays:], sizes, strict=False))
+    left = parameters[:arrays] + parameters[arrays + len(sizes) :]
+    return f"def kernel({', '.join(left)}):\n{doc}{constants}{body}"
 
 
-def signature_of(name: str, dtype: np.dtype[Any], *, constant: bool = False) -> str:
-    arrays = ", ".join(array(dtype, 4, written=written) for written in ARRAYS[name])
-    numbers = len(_texts()[name][1]) - len(ARRAYS[name])
-    return f"void({arrays})" if constant else f"void({arrays}{', int64' * numbers})"
+def signature_of(name: str, dtype: np.dtype[Any], constants: int = 0) -> str:
+    arrays = ", ".join(array(dtype, dimensions, written=written) for dimensions, written in ARRAYS[name])
+    numbers = len(_texts()[name][1]) - len(ARRAYS[name]) - constants
+    return f"void({arrays}{', int64' * numbers})"
 
 
 @cache
 def text_of(name: str, dtype: np.dtype[Any], sizes: tuple[int, ...] = ()) -> tuple[str, str]:
     """Source and signature."""
-    return source_of(name, sizes), signature_of(name, dtype, constant=bool(sizes))
+    return source_of(name, sizes), signature_of(name, dtype, len(sizes))
 
 
 @cache

@@ -1,7 +1,7 @@
 """The kernels: some images at a time, on all cores, so that what a product reads is still in the cache.
 
-A convolution is one product for each group of images, of the filters and the unfolded images. Groups, and the order in which
-their results are added, do not depend on the number of cores, and so results do not either.
+A convolution is one product for each group of images, of the filters and the unfolded images, or goes by tiles where that is
+faster. Groups, and the order in which their results are added, do not depend on the number of cores, and so results do not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gramian.backends.local.images.compiled_loops import loop, unfold_sizes
+from gramian.backends.local.images.tiles import convolved, filter_gradient, tiling
 from gramian.backends.local.threads import in_parallel
 from gramian.ir.cores import cores
 from gramian.ir.values import ListValue
@@ -58,6 +59,20 @@ def _on_all_cores(work: Callable[[list[Part]], Any], parts: Sequence[list[Part]]
 
 def _convolved(images: Array, filters: Matrix, windows: Windows) -> Array:
     """Each filter at every place of each image."""
+    tiles = tiling(windows, images.dtype)
+    if tiles is not None:
+        found = convolved(images, filters, tiles)
+        if _all_finite(found):
+            return found
+    return _unfolded(images, filters, windows)
+
+
+def _all_finite(images: Array) -> bool:
+    """False also if the sum of all cells is too large, which only costs time."""
+    return all(np.isfinite(in_parallel(lambda part: images[slice(*part)].sum(), _halves(len(images)))))
+
+
+def _unfolded(images: Array, filters: Matrix, windows: Windows) -> Array:
     unfold = loop("unfold", images.dtype, unfold_sizes(windows))
     count, (down, across) = len(filters), windows.result
     out = np.empty((windows.images, count, down, across), images.dtype)
@@ -92,6 +107,15 @@ def conv2d_backward_filter(
     windows = of_filters("conv2d_backward_filter()", input_shape, filter_shape, stride, padding)
     images = np.ascontiguousarray(windows.batch("X", x))
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
+    tiles = tiling(windows, images.dtype)
+    if tiles is not None:
+        found = filter_gradient(images, grown, tiles)
+        if np.isfinite(found).all():
+            return found
+    return _unfolded_filter(images, grown, windows)
+
+
+def _unfolded_filter(images: Array, grown: Array, windows: Windows) -> Matrix:
     unfold = loop("unfold", images.dtype, unfold_sizes(windows))
     down, across = windows.result
 
@@ -117,7 +141,9 @@ def conv2d_backward_data(
     filters = windows.filter(w)
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
     if windows.stride == (1, 1):
-        return _flat(_correlated_back(filters, grown, windows))
+        found = _correlated_back(filters, grown, windows)
+        if _all_finite(found):  # a filter that is not would meet padding, which is none of the results' gradient
+            return _flat(found)
     return _flat(_folded_back(filters, grown, windows))
 
 

@@ -51,6 +51,72 @@ def fold(columns, images, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
                                 images[n, c, h, x * stride_w + j - pad_w] += columns[row, n, y, x]
 
 
+def to_points(images, points, matrix, side, step, across, height, width, first_row, first_column, down):
+    """Tiles of images as values at points: matrix * tile * t(matrix), the first step of minimal filtering.
+
+    Tiles are squares of `side` cells, `down` by `across` of them, each `step` cells from the next; the first begins at
+    `first_row` and `first_column`, and cells outside of the image are zeros. `points` is (values of a tile, channels,
+    tiles * 16): the same tile of up to 16 images comes side by side, so that every loop here is one over long vectors.
+    In `cells` and `rows` columns of pixels come in the order of the remainder by `step`: what the tiles of a row have at
+    the same place stands side by side.
+    """
+    count, channels, ends = images.shape[0], images.shape[1], matrix.shape[0]
+    apart, run = across + (side - 1) // step, across * 16
+    cells = np.zeros(((down - 1) * step + side, step * apart * 16), images.dtype)
+    rows = np.empty((ends, step * apart * 16), images.dtype)
+    first, last = max(0, -first_column), min((across - 1) * step + side, width - first_column)
+    for c in range(channels):
+        for i in range((down - 1) * step + side):
+            if 0 <= first_row + i < height:
+                for w in range(first, last):
+                    at = (w % step * apart + w // step) * 16
+                    for n in range(count):
+                        cells[i, at + n] = images[n, c, first_row + i, first_column + w]
+        for y in range(down):
+            for p in range(ends):
+                for k in range(step * apart * 16):
+                    total = matrix[p, 0] * cells[y * step, k]
+                    for i in range(1, side):
+                        total += matrix[p, i] * cells[y * step + i, k]
+                    rows[p, k] = total
+            for p in range(ends):
+                for q in range(ends):
+                    for k in range(run):
+                        total = matrix[q, 0] * rows[p, k]
+                        for j in range(1, side):
+                            total += matrix[q, j] * rows[p, (j % step * apart + j // step) * 16 + k]
+                        points[p * ends + q, c, y * run + k] = total
+
+
+def from_points(points, images, matrix, side, ends, across, height, width, first_row, first_column, down):
+    """The opposite of `to_points`, for tiles that do not overlap: matrix * values * t(matrix) gives the cells of a tile."""
+    count, channels = images.shape[0], images.shape[1]
+    run = across * 16
+    rows = np.empty((ends, side * run), images.dtype)
+    cells = np.empty(side * run, images.dtype)
+    last = min(across * side, width - first_column)
+    for c in range(channels):
+        for y in range(down):
+            for p in range(ends):
+                for i in range(side):
+                    for k in range(run):
+                        total = matrix[i, 0] * points[p * ends, c, y * run + k]
+                        for q in range(1, ends):
+                            total += matrix[i, q] * points[p * ends + q, c, y * run + k]
+                        rows[p, i * run + k] = total
+            for i in range(min(side, height - first_row - y * side)):
+                for k in range(side * run):
+                    total = matrix[i, 0] * rows[0, k]
+                    for p in range(1, ends):
+                        total += matrix[i, p] * rows[p, k]
+                    cells[k] = total
+                for n in range(count):
+                    for w in range(last):
+                        images[n, c, first_row + y * side + i, first_column + w] = cells[
+                            w % side * run + w // side * 16 + n
+                        ]
+
+
 def max_pool(images, out, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
     """The largest cell under each window, NaN if there is one; -Infinity where there is only padding."""
     count, channels, height, width = images.shape
@@ -83,23 +149,25 @@ def max_pool_backward(images, dout, dx, size_h, size_w, stride_h, stride_w, pad_
     """Add the gradient of each window to the first of its largest cells, row by row, the first NaN if there is one."""
     count, channels, height, width = images.shape
     down, across = dout.shape[2], dout.shape[3]
+    nothing = images.dtype.type(0)
     for n in range(count):
         for c in range(channels):
             for y in range(down):
                 top = y * stride_h - pad_h
                 if pad_h == 0 and pad_w == 0:
                     for x in range(across):
-                        largest, place = images[n, c, top, x * stride_w], 0
+                        # What is left of the gradient is a number, not a flag: all is of one type, for vectors.
+                        largest, left = images[n, c, top, x * stride_w], dout[n, c, y, x]
                         for i in range(size_h):
                             for j in range(size_w):
                                 cell = images[n, c, top + i, x * stride_w + j]
-                                wins = (cell > largest) | ((cell != cell) & (largest == largest))
-                                largest = cell if wins else largest
-                                place = i * size_w + j if wins else place
-                        grown = dout[n, c, y, x]
+                                largest = cell if (cell > largest) | (cell != cell) else largest
                         for i in range(size_h):
                             for j in range(size_w):
-                                dx[n, c, top + i, x * stride_w + j] += grown if i * size_w + j == place else 0
+                                cell = images[n, c, top + i, x * stride_w + j]
+                                given = left if (cell == largest) | (cell != cell) else nothing
+                                left = nothing if (cell == largest) | (cell != cell) else left
+                                dx[n, c, top + i, x * stride_w + j] += given
                 else:
                     for x in range(across):
                         left = x * stride_w - pad_w
