@@ -27,8 +27,13 @@ def estimated_sparsity(op: Op, types: list[Type], result: Type) -> float | None:
         return union(matrices)
     if (op.has(Trait.SHARES) or op.has(Trait.REORDERS)) and len(matrices) == 1:
         return matrices[0]
-    is_computed = op.effect is not Effect.ORDERED and all(t.is_matrix or t.is_scalar for t in given)
+    is_computed = op.effect is not Effect.ORDERED and all(map(_is_computed_with, given))
     return 1.0 if is_computed else None
+
+
+def _is_computed_with(type: Type) -> bool:
+    """Not something that a matrix may have been taken out of: lists are, unless they hold numbers only, such as sizes."""
+    return type.is_matrix or type.is_scalar or (type.items != () and all(t.is_scalar for t in type.items))
 
 
 def union(shares: list[float | None]) -> float | None:

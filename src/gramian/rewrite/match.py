@@ -125,7 +125,8 @@ def make(p: Pattern, bound: Bindings) -> Node:
             return literal(value)
         case Apply(op=op, args=args):
             record = bound[op.name].op if isinstance(op, AnyOperator) else op
-            made = build(record, [make(arg, bound) for arg in args], lenient=True)
+            names = ((None,) * len(args),) if record.name == "list" else ()  # lists in rules have none
+            made = build(record, [make(arg, bound) for arg in args], names, lenient=True)
             if made.type.value is not None and made.op.effect is Effect.PURE:
                 return literal(made.type.value)
             return made

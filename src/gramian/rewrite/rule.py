@@ -24,6 +24,7 @@ A rule may end with tags in brackets that say what it may change:
 - `[rounding]` the last digits, and the sign of zeros;
 - `[cancels]` digits as well where large numbers cancel, so that little of them is left;
 - `[infinity]` which of NaN, Infinity and -Infinity a cell is that is none of the finite numbers;
+- `[ties]` which of several cells, the same but for rounding, is taken for the largest;
 - `[nan]` cells that are NaN because a NaN or an infinity met a zero: they may become numbers.
 
 No rule makes a finite number NaN or infinite (but for numbers that come close to the largest one), changes a type, or
@@ -49,6 +50,7 @@ TAGS = {
     "rounding": "the last digits",
     "cancels": "more digits where large numbers cancel",
     "infinity": "which of NaN, Infinity and -Infinity comes out",
+    "ties": "which of several largest cells is taken",
     "nan": "NaN where a NaN or an infinity met a zero may become a number",
 }
 _TAG = re.compile(r"\s+\[(\w+)\]$")

@@ -20,7 +20,7 @@ ARRAYS = {
     "unfold": (READ, WRITTEN),
     "fold": (READ, WRITTEN),
     "to_points": (READ, (3, True), (2, False)),
-    "from_points": ((3, False), WRITTEN, (2, False)),
+    "from_points": ((3, False), WRITTEN, (1, True), (2, False)),
     "max_pool": (READ, WRITTEN),
     "max_pool_backward": (READ, READ, WRITTEN),
     "avg_pool": (READ, WRITTEN),

@@ -60,11 +60,8 @@ def _on_all_cores(work: Callable[[list[Part]], Any], parts: Sequence[list[Part]]
 def _convolved(images: Array, filters: Matrix, windows: Windows) -> Array:
     """Each filter at every place of each image."""
     tiles = tiling(windows, images.dtype)
-    if tiles is not None:
-        found = convolved(images, filters, tiles)
-        if _all_finite(found):
-            return found
-    return _unfolded(images, filters, windows)
+    found = None if tiles is None else convolved(images, filters, tiles)
+    return _unfolded(images, filters, windows) if found is None else found
 
 
 def _all_finite(images: Array) -> bool:
@@ -108,11 +105,8 @@ def conv2d_backward_filter(
     images = np.ascontiguousarray(windows.batch("X", x))
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
     tiles = tiling(windows, images.dtype)
-    if tiles is not None:
-        found = filter_gradient(images, grown, tiles)
-        if np.isfinite(found).all():
-            return found
-    return _unfolded_filter(images, grown, windows)
+    found = None if tiles is None else filter_gradient(images, grown, tiles)
+    return _unfolded_filter(images, grown, windows) if found is None else found
 
 
 def _unfolded_filter(images: Array, grown: Array, windows: Windows) -> Matrix:
@@ -142,7 +136,7 @@ def conv2d_backward_data(
     grown = np.ascontiguousarray(windows.results("dout", dout, windows.filters))
     if windows.stride == (1, 1):
         found = _correlated_back(filters, grown, windows)
-        if _all_finite(found):  # a filter that is not would meet padding, which is none of the results' gradient
+        if found is not None:
             return _flat(found)
     return _flat(_folded_back(filters, grown, windows))
 
@@ -167,14 +161,21 @@ def turned(windows: Windows) -> Windows:
     )
 
 
-def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array:
-    """Where windows move by one pixel, the gradient by the images is a convolution with the filters turned around."""
+def _correlated_back(filters: Matrix, grown: Array, windows: Windows) -> Array | None:
+    """Where windows move by one pixel, the gradient by the images is a convolution with the filters turned around.
+
+    None: it is not finite somewhere. A filter that is not meets padding there, of which the gradient knows nothing.
+    """
     back = turned(windows)
     height, width = back.image
     top, left = ((all - part) // 2 for all, part in zip(windows.result, back.image, strict=True))
     inside = np.ascontiguousarray(grown[:, :, top : top + height, left : left + width])
     around = filters.reshape(windows.filters, windows.channels, *windows.size)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    return _convolved(inside, around.reshape(windows.channels, -1), back)
+    tiles = tiling(back, inside.dtype)
+    if tiles is not None:
+        return convolved(inside, around.reshape(windows.channels, -1), tiles)
+    found = _unfolded(inside, around.reshape(windows.channels, -1), back)
+    return found if _all_finite(found) else None
 
 
 def _folded_back(filters: Matrix, grown: Array, windows: Windows) -> Array:

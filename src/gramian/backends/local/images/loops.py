@@ -88,12 +88,15 @@ def to_points(images, points, matrix, side, step, across, height, width, first_r
                         points[p * ends + q, c, y * run + k] = total
 
 
-def from_points(points, images, matrix, side, ends, across, height, width, first_row, first_column, down):
-    """The opposite of `to_points`, for tiles that do not overlap: matrix * values * t(matrix) gives the cells of a tile."""
+def from_points(points, images, spoilt, matrix, side, ends, across, height, width, first_row, first_column, down):
+    """The opposite of `to_points`, for tiles that do not overlap: matrix * values * t(matrix) gives the cells of a tile.
+
+    `spoilt`, of one cell, becomes NaN if a cell is not finite.
+    """
     count, channels = images.shape[0], images.shape[1]
     run = across * 16
     rows = np.empty((ends, side * run), images.dtype)
-    cells = np.empty(side * run, images.dtype)
+    cells, zeros = np.empty(side * run, images.dtype), np.zeros(side * run, images.dtype)
     last = min(across * side, width - first_column)
     for c in range(channels):
         for y in range(down):
@@ -110,11 +113,13 @@ def from_points(points, images, matrix, side, ends, across, height, width, first
                     for p in range(1, ends):
                         total += matrix[i, p] * rows[p, k]
                     cells[k] = total
+                    zeros[k] += total * 0
                 for n in range(count):
                     for w in range(last):
                         images[n, c, first_row + y * side + i, first_column + w] = cells[
                             w % side * run + w // side * 16 + n
                         ]
+    spoilt[0] += np.sum(zeros)
 
 
 def max_pool(images, out, size_h, size_w, stride_h, stride_w, pad_h, pad_w):
