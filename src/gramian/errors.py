@@ -56,7 +56,7 @@ class Diagnostic:
         return replace(self, notes=(*self.notes, (text, span)))
 
     def at_the_callers_place(self) -> Diagnostic:
-        """What is wrong inside the library is shown where the user's script called it: that is what its author can change."""
+        """What is wrong inside the library is shown where the user's script called it, which its author can change."""
         if self.span is None or not self.span.source.is_packaged:
             return self
         calls = [at for at, (text, _) in enumerate(self.notes) if text.endswith(CALLED_AT)]
