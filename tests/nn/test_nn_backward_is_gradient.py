@@ -67,6 +67,10 @@ IMAGE = {
 }
 IMAGES = {"X": cells(3, 40), **IMAGE}
 POOLED = {**IMAGES, "stridew": "1", "padh": "0", "padw": "0"}
+VOLUMES = {
+    **{"X": cells(2, 72), "C": "2", "Din": "3", "Hin": "3", "Win": "4", "Df": "2", "Hf": "2", "Wf": "3"},
+    **{"strided": "2", "strideh": "1", "stridew": "2", "padd": "1", "padh": "0", "padw": "1"},
+}
 LINE = {"X": cells(3, 14), "C": "2", "Win": "7", "Wf": "3", "stride": "2", "pad": "1"}
 RECURRENT = {"X": cells(2, 9), "T": "3", "D": "3", "out0": cells(2, 2, 0.9), "c0": cells(2, 2, 1.9)}
 SEQUENCES = {"return_sequences": "TRUE", "seq": "TRUE"}
@@ -122,6 +126,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "out_padh": "0",
         "out_padw": "1",
     },
+    "conv3d": {**VOLUMES, "W": cells(2, 24), "b": cells(2, 1)},
     "cosine_embedding_loss": {
         "pred": cells(4, 3),
         "other": cells(4, 3, 2.0),
@@ -131,6 +136,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "cross_entropy_loss": CLASSES,
     "cross_entropy_loss2d": {"pred": shares(4, 12), "y": PIXELS, "C": "3", "weights": positive(16, 1)},
     "ctc_loss": {"pred": cells(2, 15), "y": 'matrix("2 3 3 0", rows=2, cols=2)', "T": "5"},
+    "dice_loss2d": {"pred": shares(4, 12), "y": PIXELS, "C": "3"},
     "drop_path": {**IMAGES, "keep_prob": "0.6", "seed": "4"},
     "dropout": {**X, "p": "0.6", "seed": "4"},
     "dropout2d": {**IMAGES, "keep_prob": "0.6", "seed": "4"},

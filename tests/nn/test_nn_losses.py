@@ -255,6 +255,22 @@ def test_cross_entropy_loss2d() -> None:
     assert float(found["loss"][0, 0]) == pytest.approx(F.nll_loss(logs, torch.tensor(labels)).item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("weights", [None, np.array([[0.3], [2.0]]), np.array([[1.0, 0.2, 3.0]])])
+def test_dice_loss2d(weights: np.ndarray | None) -> None:
+    pred = np.random.default_rng(7).uniform(size=(2, 12))
+    y = (np.random.default_rng(8).uniform(size=(2, 12)) > 0.5).astype(float)
+    given = {} if weights is None else {"w": weights}
+    call = "p, y, 3, 0.5" + ("" if weights is None else ", w")
+    loss, gradient = losses("dice_loss2d", call, p=pred, y=y, **given)
+    leaf, true = torch.tensor(pred.reshape(2, 3, 4), requires_grad=True), torch.tensor(y.reshape(2, 3, 4))
+    dice = (2 * (leaf * true).sum(2) + 0.5) / (leaf.sum(2) + true.sum(2) + 0.5)
+    cells = torch.ones(2, 3) * torch.tensor(1.0 if weights is None else weights)
+    expected = ((1 - dice) * cells).sum() / cells.sum()
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    assert relative_error(gradient, leaf.grad.numpy().reshape(2, 12)) < 1e-12
+
+
 def test_values_that_the_page_gives() -> None:
     loss, _ = losses("cross_entropy_loss", "p, y", p=np.array([[1.0, 0]]), y=np.array([[0.0, 1]]))
     assert loss == pytest.approx(23.025851, abs=1e-6)
