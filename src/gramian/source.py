@@ -9,7 +9,6 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-
 # A declared parameter: a type, such as matrix[double], and a name, behind which a default or another parameter may stand.
 _PARAMETER = re.compile(r"[A-Za-z]+(?:\[[^\]]*\])?\s+([A-Za-z][\w.]*)(?=\s*(?:,|=|$))")
 

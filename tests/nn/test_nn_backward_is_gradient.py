@@ -67,10 +67,8 @@ IMAGE = {
 }
 IMAGES = {"X": cells(3, 40), **IMAGE}
 POOLED = {**IMAGES, "stridew": "1", "padh": "0", "padw": "0"}
-VOLUMES = {
-    **{"X": cells(2, 72), "C": "2", "Din": "3", "Hin": "3", "Win": "4", "Df": "2", "Hf": "2", "Wf": "3"},
-    **{"strided": "2", "strideh": "1", "stridew": "2", "padd": "1", "padh": "0", "padw": "1"},
-}
+DEPTHS = {"Din": "3", "Df": "2", "strided": "2", "padd": "1"}
+VOLUMES = {**IMAGE, **DEPTHS, "X": cells(2, 120)}
 LINE = {"X": cells(3, 14), "C": "2", "Win": "7", "Wf": "3", "stride": "2", "pad": "1"}
 RECURRENT = {"X": cells(2, 9), "T": "3", "D": "3", "out0": cells(2, 2, 0.9), "c0": cells(2, 2, 1.9)}
 SEQUENCES = {"return_sequences": "TRUE", "seq": "TRUE"}
