@@ -39,6 +39,10 @@ class SizeError(OperationError):
     """Sizes or indices do not fit. In code that may not run it is no error before it runs."""
 
 
+CALLED_AT = "called at"  # ends the notes that say where an open function was called, innermost first
+LONGEST_QUOTE = 60  # characters of code in a note
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding: what is wrong, where, a hint, and notes (further places that matter, such as the chain of calls)."""
@@ -50,6 +54,23 @@ class Diagnostic:
 
     def with_note(self, text: str, span: Span | None = None) -> Diagnostic:
         return replace(self, notes=(*self.notes, (text, span)))
+
+    def at_the_callers_place(self) -> Diagnostic:
+        """What is wrong inside the library is shown where the user's script called it, which its author can change."""
+        if self.span is None or not self.span.source.is_packaged:
+            return self
+        calls = [at for at, (text, _) in enumerate(self.notes) if text.endswith(CALLED_AT)]
+        for at in calls:
+            text, place = self.notes[at]
+            if place is None or place.source.is_packaged:
+                continue
+            found = (_found_in(self.span), self.span)
+            notes = (*self.notes[: calls[0]], found, *self.notes[calls[0] : at], *self.notes[at + 1 :])
+            _, inside = found if at == calls[0] else self.notes[at - 1]
+            # Operands that do not fit are arguments that do not fit: the library's own code needs no advice.
+            hint = _order_of_arguments(text, inside) if calls[0] > 0 else None
+            return replace(self, span=place, notes=notes, hint=hint or self.hint)
+        return self
 
     def render(self) -> str:
         """The finding as the user reads it: place and message, the source line with carets, the hint, the notes."""
@@ -64,11 +85,25 @@ class Diagnostic:
         return "\n".join(lines)
 
 
+def _found_in(span: Span) -> str:
+    """What leads to a place inside the library; code is quoted if it is short."""
+    quoted = len(span.text) <= LONGEST_QUOTE and "\n" not in span.text and not span.text.startswith("stop")
+    return f"in '{span.text}' at" if quoted else "found at"
+
+
+def _order_of_arguments(call: str, inside: Span | None) -> str | None:
+    """A hint for the call of a function of the library, from a note such as "in forward(), called at"."""
+    name = call.removeprefix("in ").split("(")[0]
+    parameters = inside.source.parameters(name) if inside is not None else []
+    return f"the arguments of {name}() are, in this order: {', '.join(parameters)}" if parameters else None
+
+
 class ScriptError(GramianError):
     """Something is wrong with a script, or went wrong while it ran."""
 
     def __init__(self, diagnostics: Diagnostic | Sequence[Diagnostic]) -> None:
-        found = [diagnostics] if isinstance(diagnostics, Diagnostic) else list(diagnostics)
+        given = [diagnostics] if isinstance(diagnostics, Diagnostic) else diagnostics
+        found = [diagnostic.at_the_callers_place() for diagnostic in given]
         super().__init__("\n".join(d.message for d in found))
         self.diagnostics = found
 

@@ -5,16 +5,24 @@ Every message that reaches the author of a script goes through `Span.draw`, so t
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+
+# A declared parameter: a type, such as matrix[double], and a name, behind which a default or another parameter may stand.
+_PARAMETER = re.compile(r"[A-Za-z]+(?:\[[^\]]*\])?\s+([A-Za-z][\w.]*)(?=\s*(?:,|=|$))")
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A script's text with the name that messages call it by (a path as the user wrote it)."""
+    """A script's text with the name that messages call it by (a path as the user wrote it).
+
+    `is_packaged` tells files of the library that comes with gramian from those of the user.
+    """
 
     name: str
     text: str
+    is_packaged: bool = False
     _starts: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -32,6 +40,13 @@ class Source:
         start = self._starts[number - 1]
         end = self._starts[number] - 1 if number < len(self._starts) else len(self.text)
         return self.text[start:end].rstrip("\r")
+
+    def parameters(self, function: str) -> list[str]:
+        """The names of the parameters of a function that the text defines, in their order; none if it does not."""
+        defined = re.search(
+            rf"^[ \t]*{function}\s*(?:=|<-)\s*function\s*\((.*?)\)\s*(?:return|\{{)", self.text, re.M | re.S
+        )
+        return _PARAMETER.findall(defined[1]) if defined else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def gramian(script: str, **params: object) -> str:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("digits")
-    assert gramian("train.dml", out=folder).startswith("Training on 1348 images, validation on 449 others\n")
+    assert gramian("train.dml", out=folder).startswith(
+        "Training on 1258 digits, 180 for validation, 359 for the test\n"
+    )
     return folder
 
 
@@ -37,15 +39,15 @@ def rows_of(path: Path) -> np.ndarray:
 
 def test_history(out: Path) -> None:
     rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
-    assert [int(row["epoch"]) for row in rows] == list(range(1, 13))
-    assert float(rows[-1]["validation_accuracy"]) >= 0.97
+    assert [float(row["epoch"]) for row in rows] == list(range(1, 13))
+    assert float(rows[-1]["validation_accuracy"]) >= 0.95
     assert float(rows[-1]["loss"]) < 0.2 * float(rows[0]["loss"])
 
 
 def test_split_is_a_partition(out: Path) -> None:
     everything, held_out = rows_of(DATA), rows_of(out / "test.csv")
     assert everything.shape == (1797, 65)
-    assert len(held_out) == 449
+    assert len(held_out) == 359
     assert {tuple(row) for row in held_out} < {tuple(row) for row in everything}
 
 
@@ -55,8 +57,6 @@ def test_saved_network_predicts(out: Path, tmp_path: Path) -> None:
     accuracy = np.mean(probabilities.argmax(axis=1) == rows_of(out / "test.csv")[:, 0])
     assert accuracy >= 0.97
     assert float(re.search(r"accuracy (\S+)$", seen, re.MULTILINE)[1]) == pytest.approx(accuracy, abs=1e-4)
-    last = list(csv.DictReader((out / "history.csv").read_text().splitlines()))[-1]
-    assert float(last["validation_accuracy"]) == pytest.approx(accuracy, abs=1e-9)
 
 
 def test_images_without_labels(out: Path, tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def one_hot(rows: int, cols: int) -> str:
     return f"table(seq(1, {rows}), matrix(seq(1, {rows}), rows={rows}, cols=1) %% {cols} + 1, {rows}, {cols})"
 
 
+CELL = "matrix(seq(0, 47), rows=4, cols=12)"  # of images with 3 channels of 4 pixels
+PIXELS = f"({CELL} %% 12 %/% 4 == ({CELL} %/% 12 + {CELL} %% 12 %% 4) %% 3)"  # one 1 among the channels of each pixel
 SIGNS = "sign(" + cells(4, 3, 5.0) + ")"
 IMAGE = {
     "C": "2",
@@ -65,6 +67,8 @@ IMAGE = {
 }
 IMAGES = {"X": cells(3, 40), **IMAGE}
 POOLED = {**IMAGES, "stridew": "1", "padh": "0", "padw": "0"}
+DEPTHS = {"Din": "3", "Df": "2", "strided": "2", "padd": "1"}
+VOLUMES = {**IMAGE, **DEPTHS, "X": cells(2, 120)}
 LINE = {"X": cells(3, 14), "C": "2", "Win": "7", "Wf": "3", "stride": "2", "pad": "1"}
 RECURRENT = {"X": cells(2, 9), "T": "3", "D": "3", "out0": cells(2, 2, 0.9), "c0": cells(2, 2, 1.9)}
 SEQUENCES = {"return_sequences": "TRUE", "seq": "TRUE"}
@@ -120,6 +124,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "out_padh": "0",
         "out_padw": "1",
     },
+    "conv3d": {**VOLUMES, "W": cells(2, 24), "b": cells(2, 1)},
     "cosine_embedding_loss": {
         "pred": cells(4, 3),
         "other": cells(4, 3, 2.0),
@@ -127,8 +132,9 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "margin": "-0.9",
     },
     "cross_entropy_loss": CLASSES,
-    "cross_entropy_loss2d": {"pred": shares(4, 12), "y": one_hot(4, 12), "C": "3"},
+    "cross_entropy_loss2d": {"pred": shares(4, 12), "y": PIXELS, "C": "3", "weights": positive(16, 1)},
     "ctc_loss": {"pred": cells(2, 15), "y": 'matrix("2 3 3 0", rows=2, cols=2)', "T": "5"},
+    "dice_loss2d": {"pred": shares(4, 12), "y": PIXELS, "C": "3"},
     "drop_path": {**IMAGES, "keep_prob": "0.6", "seed": "4"},
     "dropout": {**X, "p": "0.6", "seed": "4"},
     "dropout2d": {**IMAGES, "keep_prob": "0.6", "seed": "4"},
@@ -157,7 +163,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "layer_norm": {**X, **COLUMNS},
     "leaky_relu": X,
     "leaky_relu_alpha": {**X, "alpha": "0.2"},
-    "log_loss": {"pred": shares(4, 3) + "[, 1]", "y": "1.0 * (" + cells(4, 1, 5.0) + " > 0)"},
+    "log_loss": {"pred": f"({shares(4, 3)})[, 1]", "y": "1.0 * (" + cells(4, 1, 5.0) + " > 0)"},
     "log_softmax": X,
     "logcosh_loss": REGRESSION,
     "low_rank_affine": {**X, "U": cells(6, 2), "V": cells(2, 3), "b": cells(1, 3)},
@@ -221,10 +227,12 @@ TOLERANCE = {"softmax_cross_entropy_loss": 1e-7}
 RENAMED = {"given_sequences": "return_sequences"}
 
 
-def script(layer: str) -> tuple[str, list[str]]:
+def script(layer: str, weighted: bool = False) -> tuple[str, list[str]]:
     """The script that prints, for each result of backward, its distance from that of grad(), and its size."""
     forward, backward = PAIRS[layer]["forward"], PAIRS[layer]["backward"]
-    arguments = ARGUMENTS[layer]
+    arguments = dict(ARGUMENTS[layer])
+    if weighted:
+        arguments.setdefault("weights", f"1.2 + sin(seq(1, nrow({forward.params[0].name})))")
     lines = [f'source("nn/layers/{layer}.dml") as layer']
     given = [p.name for p in forward.params if p.name in arguments]
     lines += [f"{name} = {arguments[name]}" for name in given]
@@ -279,9 +287,18 @@ def test_every_layer_is_in_the_table():
     assert not set(ARGUMENTS) & ELSEWHERE
 
 
-@pytest.mark.parametrize("layer", ARGUMENTS)
-def test_backward_is_the_gradient_of_forward(layer):
-    text, results = script(layer)
+WEIGHTED = [name for name in ARGUMENTS if any(p.name == "weights" for p in PAIRS[name]["forward"].params)]
+
+
+def test_every_loss_takes_weights():
+    assert {name for name in PAIRS if "_loss" in name} == set(WEIGHTED)
+
+
+@pytest.mark.parametrize(
+    ("layer", "weighted"), [*((name, False) for name in ARGUMENTS), *((name, True) for name in WEIGHTED)]
+)
+def test_backward_is_the_gradient_of_forward(layer, weighted):
+    text, results = script(layer, weighted)
     compiled = Script.compile(Source("test.dml", text), Settings())
     out = io.StringIO()
     with redirect_stdout(out):

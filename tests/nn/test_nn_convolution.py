@@ -279,6 +279,37 @@ def test_conv2d_transpose_depthwise(window, extra, n, c, m) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sizes", "filters", "strides", "pads"),
+    [
+        ((3, 4, 5), (2, 3, 2), (1, 2, 1), (1, 0, 1)),
+        ((5, 3, 3), (3, 1, 2), (2, 1, 2), (0, 1, 0)),
+        ((1, 2, 2), (1, 2, 2), (1, 1, 1), (0, 0, 0)),
+    ],
+)
+def test_conv3d(sizes, filters, strides, pads) -> None:
+    n, c, f = 2, 2, 3
+    inputs = {
+        "X": random(n, c * int(np.prod(sizes))),
+        "W": random(f, c * int(np.prod(filters)), seed=2),
+        "b": random(f, 1, seed=3),
+    }
+    places = ", ".join(map(str, (c, *sizes, *filters, *strides, *pads)))
+
+    def reference(x, w, b):
+        volumes, kernels = x.reshape(n, c, *sizes), w.reshape(f, c, *filters)
+        return torch.nn.functional.conv3d(volumes, kernels, b[:, 0], stride=strides, padding=pads)
+
+    check_layer(
+        source("conv3d"),
+        f"[out, Dout, Hout, Wout] = conv3d::forward(X, W, b, {places})",
+        f"[dX, dW, db] = conv3d::backward(dout, Dout, Hout, Wout, X, W, b, {places})",
+        inputs,
+        {"X": "dX", "W": "dW", "b": "db"},
+        reference,
+    )
+
+
 def test_conv2d_transpose_values() -> None:
     text = """source("nn/layers/conv2d_transpose.dml") as layer
 one = matrix(1, rows=1, cols=1)
@@ -307,6 +338,7 @@ INITS = [
     ("conv2d_builtin", "40, 10, 5, 4, {seed}", [(40, 200), (40, 1)], 200),
     ("conv1d_builtin", "40, 20, 10, {seed}", [(40, 200), (40, 1)], 200),
     ("conv2d_dilated", "40, 10, 5, 4, {seed}", [(40, 200), (40, 1)], 200),
+    ("conv3d", "40, 10, 2, 5, 2, {seed}", [(40, 200), (40, 1)], 200),
     ("conv2d_grouped", "40, 30, 5, 4, 3, {seed}", [(40, 200), (40, 1)], 200),
     ("conv2d_depthwise", "100, 4, 5, 4, {seed}", [(100, 80), (400, 1)], 20),
     ("conv2d_transpose", "40, 10, 5, 4", [(10, 800), (40, 1)], 200),

@@ -188,6 +188,48 @@ def test_loss_of_one_example(case: Case) -> None:
     check(case, slice(1, 2))
 
 
+COPIES = np.array([2, 0, 1, 3])
+
+
+@pytest.mark.parametrize("case", ALONE, ids=lambda case: f"{case.name}{case.more}")
+def test_a_weight_is_a_number_of_copies(case: Case) -> None:
+    """Weights 2, 0, 1, 3 give the loss of two copies of the first row, none of the second, and so on."""
+    copies = np.repeat(np.arange(4), COPIES)
+    results = [f"d{name}" for name in case.of]
+    call = ", ".join([*case.of, *case.given])
+    text = f"""source("nn/layers/{case.name}.dml") as layer
+loss = layer::forward({call}{case.more}, weights=weights)
+[{", ".join(results)}] = layer::backward({call}{case.more}, weights=weights)"""
+    inputs = {**case.of, **case.given}
+    found = run(text, {**inputs, "weights": COPIES[:, None]}, ["loss", *results])
+    repeated = {name: value[copies] if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+    expected = run(text, {**repeated, "weights": np.ones((len(copies), 1))}, ["loss", *results])
+    assert float(found["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-12)
+    for name in results:
+        together = np.zeros(SHAPE)[:, : np.shape(found[name])[1]]
+        np.add.at(together, copies, expected[name])
+        assert relative_error(np.asarray(found[name]), together) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "pred", "y"),
+    [
+        ("softmax_cross_entropy_loss", SCORES, HOT),
+        ("sparse_softmax_cross_entropy_loss", SCORES, LABELS),
+        ("cross_entropy_loss", PROBS, HOT),
+    ],
+)
+def test_class_weights_are_those_of_pytorch(name: str, pred: np.ndarray, y: np.ndarray) -> None:
+    of_classes = np.array([[0.5, 2.0, 1.3]])
+    loss, gradient = losses(name, "p, y, weights=w", p=pred, y=y, w=of_classes)
+    leaf = torch.tensor(pred, requires_grad=True)
+    logs = torch.log(leaf) if name == "cross_entropy_loss" else F.log_softmax(leaf, dim=1)
+    expected = F.nll_loss(logs, torch.tensor(LABELS[:, 0].astype(int) - 1), weight=torch.tensor(of_classes[0]))
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-7)
+    assert relative_error(gradient, leaf.grad.numpy()) < 1e-7
+
+
 def losses(name: str, call: str, **inputs: np.ndarray) -> tuple[float, np.ndarray]:
     text = f'source("nn/layers/{name}.dml") as layer\nloss = layer::forward({call})\n[d] = layer::backward({call})'
     found = run(text, inputs, ["loss", "d"])
@@ -213,6 +255,22 @@ def test_cross_entropy_loss2d() -> None:
     assert float(found["loss"][0, 0]) == pytest.approx(F.nll_loss(logs, torch.tensor(labels)).item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("weights", [None, np.array([[0.3], [2.0]]), np.array([[1.0, 0.2, 3.0]])])
+def test_dice_loss2d(weights: np.ndarray | None) -> None:
+    pred = np.random.default_rng(7).uniform(size=(2, 12))
+    y = (np.random.default_rng(8).uniform(size=(2, 12)) > 0.5).astype(float)
+    given = {} if weights is None else {"w": weights}
+    call = "p, y, 3, 0.5" + ("" if weights is None else ", w")
+    loss, gradient = losses("dice_loss2d", call, p=pred, y=y, **given)
+    leaf, true = torch.tensor(pred.reshape(2, 3, 4), requires_grad=True), torch.tensor(y.reshape(2, 3, 4))
+    dice = (2 * (leaf * true).sum(2) + 0.5) / (leaf.sum(2) + true.sum(2) + 0.5)
+    cells = torch.ones(2, 3) * torch.tensor(1.0 if weights is None else weights)
+    expected = ((1 - dice) * cells).sum() / cells.sum()
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    assert relative_error(gradient, leaf.grad.numpy().reshape(2, 12)) < 1e-12
+
+
 def test_values_that_the_page_gives() -> None:
     loss, _ = losses("cross_entropy_loss", "p, y", p=np.array([[1.0, 0]]), y=np.array([[0.0, 1]]))
     assert loss == pytest.approx(23.025851, abs=1e-6)
@@ -229,7 +287,7 @@ def test_nothing_overflows() -> None:
             assert np.isfinite(gradient).all(), name
     assert losses("logcosh_loss", "p, y", p=far, y=0 * far)[0] == pytest.approx(1350 - 1.5 * np.log(2))
     zero = np.zeros((2, 3))
-    assert np.isfinite(losses("cross_entropy_loss", "p, y", p=zero, y=zero + 1)[0])
+    assert np.isfinite(losses("cross_entropy_loss", "p, y", p=zero, y=zero + 1 / 3)[0])
     assert losses("sparse_softmax_cross_entropy_loss", "p, y", p=far, y=np.array([[2.0], [2]]))[0] == 900
 
 
@@ -247,7 +305,7 @@ def test_log_loss_of_certainty() -> None:
 
 
 def test_wrong_class_numbers() -> None:
-    with pytest.raises(Exception, match=r"class numbers from 1 to 3, found 0.0 to 2.0"):
+    with pytest.raises(Exception, match=r"classes must be numbers from 1 to 3, found 0.0 to 2.0"):
         losses("sparse_softmax_cross_entropy_loss", "p, y", p=SCORES, y=LABELS - 1)
 
 

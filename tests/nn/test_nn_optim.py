@@ -83,6 +83,16 @@ def lamb(x: np.ndarray, g: np.ndarray, state: dict[str, Any], t: int) -> np.ndar
     return np.asarray(x - 0.1 * np.linalg.norm(x) / np.linalg.norm(r) * r)
 
 
+def adan(x: np.ndarray, g: np.ndarray, state: dict[str, Any], t: int) -> np.ndarray:
+    change = g - state.get("before", g)
+    state["before"] = g
+    m = state["m"] = 0.9 * state.get("m", 0) + 0.1 * g
+    v = state["v"] = 0.99 * state.get("v", 0) + 0.01 * change
+    n = state["n"] = 0.98 * state.get("n", 0) + 0.02 * (g + 0.99 * change) ** 2
+    ahead = m / (1 - 0.9**t) + 0.99 * v / (1 - 0.99**t)
+    return np.asarray((x - 0.1 * ahead / (np.sqrt(n / (1 - 0.98**t)) + 1e-3)) / (1 + 0.1 * 0.02))
+
+
 BETAS: Mapping[str, Any] = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-3}
 ADAM = "0.1, 0.9, 0.99, 1e-3"
 optim = torch.optim
@@ -117,6 +127,13 @@ RULES = [
     Rule("amsgrad", f"{ADAM}, t", ("m", "v", "largest"), torch=lambda p: optim.Adam(p, **BETAS, amsgrad=True)),
     Rule("adamax", f"{ADAM}, t", ("m", "u"), torch=lambda p: optim.Adamax(p, **BETAS)),
     Rule("lamb", f"{ADAM}, 0.02, t", ("m", "v"), numpy=lamb),
+    Rule(
+        "adafactor",
+        "0.1, 0.9, 1e-12, 0.5, 1, t",
+        ("R", "C"),
+        torch=lambda p: optim.Adafactor(p, lr=0.1, beta2_decay=-0.9, eps=(1e-12, 0.5), d=1, weight_decay=0),
+    ),
+    Rule("adan", "0.1, 0.9, 0.99, 0.98, 1e-3, 0.02, t", ("m", "v", "n", "before"), numpy=adan),
     Rule("lion", "0.1, 0.9, 0.99, 0.02", ("m",), numpy=lion),
     Rule("lars", "0.1, 0.8", ("v",), numpy=lars, after=", 0.01, 0.02"),
 ]
@@ -397,7 +414,8 @@ for (i in 1:nrow(H)) { lr = s::plateau(lr, H[1:i, ], 1, 0.5)
     np.testing.assert_allclose(np.asarray(found).ravel(), expected)
 
 
-HYPER = "list(lr=0.1, mu=0.8, decay_rate=0.9, rho=0.9, beta1=0.9, beta2=0.99, epsilon=1e-3, lambda=0.02)"
+HYPER = "list(lr=0.1, mu=0.8, decay_rate=0.9, rho=0.9, beta1=0.9, beta2=0.99, beta3=0.98, epsilon=1e-3, lambda=0.02, "
+HYPER += "epsilon1=1e-12, epsilon2=0.5, threshold=1)"
 BY_NAME = [rule.name for rule in RULES if rule.name not in ("sgd_weight_decay", "lars")]
 
 
@@ -430,8 +448,8 @@ n = length(state)"""
 
 
 def test_list_optim_says_which_there_are() -> None:
-    text = 'source("nn/optim/list_optim.dml") as o\nstate = o::init(list(X), "adan")\nn = length(state)'
-    with pytest.raises(Exception, match="no optimizer 'adan'; there are sgd, "):
+    text = 'source("nn/optim/list_optim.dml") as o\nstate = o::init(list(X), "adem")\nn = length(state)'
+    with pytest.raises(Exception, match="no optimizer 'adem'; there are sgd, "):
         run(text, {"X": START}, ["n"])
 
 

@@ -105,12 +105,14 @@ def test_what_is_missing() -> None:
     assert "the working directory is" in messages('source("../lib/nn/layers/no_such.dml") as a')
 
 
-def test_errors_inside_the_library_name_the_file_as_scripts_do() -> None:
+def test_errors_inside_the_library_are_shown_where_the_script_calls_it() -> None:
     text = 'source("./scripts/nn/layers/glu.dml") as glu\nX = glu::forward(matrix(1, 2, 3))'
     with pytest.raises(ScriptError) as error:
         printed(text)
     assert "even number of columns, found 3" in str(error.value)
-    assert error.value.diagnostics[0].span.source.name == "nn/layers/glu.dml"
+    found = error.value.diagnostics[0]
+    assert str(found.span) == "main.dml:2:5"
+    assert next(place.source.name for _, place in found.notes) == "nn/layers/glu.dml"
 
 
 def test_every_file_compiles_and_nothing_keeps_files_out_of_wheels() -> None:

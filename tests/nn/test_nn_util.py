@@ -79,6 +79,17 @@ L = util::col2im(P * t(seq(1, ncol(P))), {c}, {size}, "none")"""
     np.testing.assert_allclose(found["L"], last.reshape(c, -1), rtol=1e-12)
 
 
+def test_patches_keep_infinities_and_nan_in_their_places() -> None:
+    x = np.arange(1.0, 31).reshape(2, 15)
+    x[0, 4], x[0, 9], x[1, 7] = np.inf, -np.inf, np.nan
+    text = UTIL + 'P = util::im2col(X, 3, 5, 2, 2, 1, 2)\nA = util::col2im(P, 2, 3, 5, 2, 2, 1, 2, "add")'
+    found = run(text, {"X": x}, ["P", "A"])
+    patches = F.unfold(torch.tensor(x).reshape(1, 2, 3, 5), 2, stride=(1, 2))
+    np.testing.assert_array_equal(found["P"], patches[0].numpy())
+    added = F.fold(patches, (3, 5), 2, stride=(1, 2)).reshape(2, -1).numpy()
+    np.testing.assert_array_equal(found["A"], added)
+
+
 @pytest.mark.parametrize(("padh", "padw"), [(0, 0), (1, 0), (0, 2), (2, 1)])
 def test_padding(padh: int, padw: int) -> None:
     x = RNG.normal(size=(2, 3, 4))

@@ -97,7 +97,7 @@ class Files:
     def _load(self, path: Path, shown: str, sourced_at: Span | None = None) -> File:
         key = path.resolve()
         if key not in self._loaded:
-            source = Source(shown, path.read_text(encoding="utf-8"))
+            source = Source(shown, path.read_text(encoding="utf-8"), LIBRARY in key.parents)
             self._add(source, key, path.stem, sourced_at=sourced_at)
         return self._loaded[key]
 
