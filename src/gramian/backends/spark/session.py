@@ -30,6 +30,8 @@ LAST_LINES = 5  # of Java's messages, if it does not start
 # Its library prints to the terminal when a process is made by fork.
 GRPC: Mapping[str, str] = {"GRPC_VERBOSITY": "NONE", "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
+RETRIES, LONGEST_WAIT = 6, 5000  # milliseconds; about 15 s in all for a server that has gone away
+
 T = TypeVar("T")
 Session = Any  # a pyspark.sql.SparkSession, classic or Connect
 
@@ -162,7 +164,7 @@ def _launched(place: Master, settings: Settings) -> Session:
         except (PySparkException, Py4JError) as error:
             raise SetupError(f"Spark does not start: {_last_lines(log.name) or error}", _doctor(place)) from None
     session = SparkSession(context)
-    if not place.here:
+    if place.addresses:
         _first_job(session, place)
     return session
 
@@ -192,16 +194,13 @@ def _connected(place: Master) -> Session:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
-    def start() -> tuple[Session, str]:
-        session = SparkSession.builder.remote(place.url).create()
-        return session, str(session.version)
-
     try:
-        session, version = within(SECONDS, start, place)
-    except PySparkException as error:
-        raise SetupError(f"no Spark Connect server answers at {place.url}: {_brief(error)}", _doctor(place)) from None
+        session = SparkSession.builder.remote(place.url).create()
+        version = _version(session, place)
     except ImportError as error:
         raise UsageError(f"{MISSING} ({error})") from None
+    except PySparkException as error:
+        raise SetupError(f"no Spark Connect server answers at {place.url}: {_brief(error)}", _doctor(place)) from None
     if not fits(__version__, version):
         with _quiet():
             session.stop()
@@ -210,6 +209,18 @@ def _connected(place: Master) -> Session:
             f"pip install 'pyspark[connect]=={version}'",
         )
     return session
+
+
+def _version(session: Session, place: Master) -> str:
+    """The server's version. Without an answer nothing more is said to it: pyspark would go on trying for ten minutes."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=LONGEST_WAIT)])
+    try:
+        return str(within(SECONDS, lambda: session.version, place))
+    except Exception:
+        session.client.close()
+        raise
 
 
 def fits(client: str, server: str) -> bool:
