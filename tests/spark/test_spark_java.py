@@ -40,7 +40,7 @@ def test_no_java(bare: pytest.MonkeyPatch) -> None:
 
 def test_java_home_that_points_nowhere_is_named(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare.setenv("JAVA_HOME", str(tmp_path / "gone"))
-    with pytest.raises(SetupError, match="JAVA_HOME names .*gone, where there is no bin/java"):
+    with pytest.raises(SetupError, match=r"JAVA_HOME names .*gone, where there is no bin/java"):
         java.java_home()
 
 

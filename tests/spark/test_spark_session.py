@@ -71,7 +71,7 @@ def none_running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("url", ["spark://127.0.0.1:1", "sc://127.0.0.1:1", "spark://127.0.0.1:1,127.0.0.1:2"])
 def test_nobody_listens(url: str, none_running: None) -> None:
-    with pytest.raises(SetupError, match="answers at .*refused") as caught:
+    with pytest.raises(SetupError, match=r"answers at .*refused") as caught:
         sessions.connect(url)
     assert caught.value.hint is not None
 

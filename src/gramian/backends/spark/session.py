@@ -270,5 +270,6 @@ def _quiet() -> Iterator[None]:
     """A server that is gone already cannot be told that we leave."""
     from pyspark.errors import PySparkException
 
-    with suppress(PySparkException, GramianError, OSError):
+    with warnings.catch_warnings(), suppress(PySparkException, GramianError, OSError):
+        warnings.simplefilter("ignore")
         yield
