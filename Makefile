@@ -1,5 +1,6 @@
 # make demo    install gramian into .venv, train models on real data and predict with them, in under a minute
 # make test    run all tests
+# make test-spark  the tests on Spark: in this process, with a Connect server, on a cluster of two workers
 # make check   formatting, lints, types, import layers
 # make bench   run the benchmarks
 # make docs    write the reference pages from the operator records and the rules
@@ -16,7 +17,7 @@ DEMO   := examples/breast_cancer
 DIGITS := examples/digits
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench docs format clean
+.PHONY: demo test test-spark check bench docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gramian run $(DEMO)/train.dml
@@ -30,7 +31,10 @@ demo: $(VENV)/.installed
 	 else echo "To see the curves: $(BIN)/python -m pip install '.[plot]', then $(BIN)/gramian plot $(DIGITS)/out/history.csv"; fi
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not spark"
+
+test-spark: $(VENV)/.installed-test
+	for way in local connect cluster; do GRAMIAN_TEST_SPARK=$$way $(BIN)/python -m pytest -n 0 tests/spark || exit 1; done
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

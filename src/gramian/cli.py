@@ -1,4 +1,4 @@
-"""The command line: `gramian run`, `check`, `explain`, `plot`, `builtins`.
+"""The command line: `gramian run`, `check`, `explain`, `plot`, `builtins`, `doctor`.
 
 Scripts print to standard output; everything else goes to standard error. Exit status: 0 success, 1 an error in a script,
 2 a wrong command line. Modules are imported where they are used, so that `gramian --version` and help answer at once.
@@ -303,6 +303,37 @@ def builtins(
         from gramian.report import print_builtins
 
         print_builtins(name)
+
+    _guarded(work)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`gramian doctor`   this machine
+
+`gramian doctor --master spark://host:7077`   and a cluster with its workers; `sc://host` is Spark Connect
+"""
+)
+def doctor(
+    master: Annotated[
+        str | None,
+        typer.Option(
+            "--master", metavar="URL", help="Also look at the Spark cluster there, such as `sc://host:15002`."
+        ),
+    ] = None,
+    memory: MemoryOption = None,
+    scratch: ScratchOption = None,
+) -> None:
+    """Check what runs need on this machine, and say how to mend what is wrong."""
+    settings = _settings(None, None, "double", memory=memory, scratch=scratch)
+
+    def work() -> None:
+        from gramian.doctor import examine
+
+        if not examine(master, settings):
+            raise typer.Exit(1)
 
     _guarded(work)
 

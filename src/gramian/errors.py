@@ -2,6 +2,7 @@
 
     GramianError
     ├── UsageError        the command line is wrong                           exit status 2
+    ├── SetupError        this machine or a cluster lacks what a run needs    exit status 1
     ├── OperationError    a kernel or reader refuses its input; no place yet
     └── ScriptError       one or more diagnostics with places in a script     exit status 1
 
@@ -24,6 +25,15 @@ class GramianError(Exception):
 
 class UsageError(GramianError):
     """The command line or an API call is wrong."""
+
+
+class SetupError(GramianError):
+    """Something outside of scripts is missing or does not answer. `hint` is one short sentence on what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message + (f"\n  hint: {hint}" if hint else ""))
+        self.message = message
+        self.hint = hint
 
 
 class OperationError(GramianError):

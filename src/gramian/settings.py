@@ -70,6 +70,13 @@ class Settings:
         return PRECISIONS[self.precision]
 
 
+def cache_folder() -> str:
+    """Where files are kept that later runs use again: $GRAMIAN_CACHE, or the user's cache folder. It may not exist yet."""
+    return os.environ.get("GRAMIAN_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gramian"
+    )
+
+
 def parameter_value(text: str) -> Scalar:
     """The value of a script parameter from its text: a boolean, int or double if it looks like one, else a string."""
     if text in ("TRUE", "FALSE"):

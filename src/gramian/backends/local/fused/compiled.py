@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gramian.settings import cache_folder
+
 LOAD = 0.01  # seconds for a compiled function from disk
 COMPILE, COMPILE_LINE = 0.2, 0.01  # seconds for one that is compiled, and more for each line
 HEAD = """\
@@ -35,12 +37,9 @@ _lock = threading.Lock()  # Numba's compiler is not made for several threads
 @cache
 def folder() -> Path | None:
     """Where compiled functions are kept: $GRAMIAN_CACHE, or the user's cache folder; None if it cannot be written."""
-    given = os.environ.get("GRAMIAN_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gramian"
-    )
     # Code that was compiled with other functions of cells must not be found again.
     version = hashlib.sha256(Path(__file__).with_name("cells.py").read_bytes()).hexdigest()[:8]
-    path = Path(given) / f"loops-{version}-py{sys.version_info[0]}{sys.version_info[1]}"
+    path = Path(cache_folder()) / f"loops-{version}-py{sys.version_info[0]}{sys.version_info[1]}"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -1,0 +1,1 @@
+"""The Spark backend, which comes with the extra `gramian[spark]`."""
