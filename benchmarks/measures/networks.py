@@ -1,14 +1,21 @@
-"""Training steps of neural networks, beside PyTorch's eager mode with the same layers, batches and optimizer."""
+"""Training steps of neural networks, beside PyTorch's eager mode with the same layers, batches and optimizer.
+
+Apache SystemDS runs the same script with its own neural network library.
+"""
 
 from __future__ import annotations
 
 import io
+import subprocess
+import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from suite import systemds as sds
 
 STEPS = 30  # that are timed, after as many that are not
 
@@ -27,10 +34,32 @@ def gramian(name: str, precision: str, mode: str = "local") -> Callable[[], floa
         out = io.StringIO()
         with redirect_stdout(out):
             _script(name, precision, mode).run()
-        line = next(line for line in out.getvalue().splitlines() if line.startswith("nanoseconds "))
-        return float(line.split()[1]) / 1e9 / STEPS
+        return _seconds(out.getvalue())
 
     return run
+
+
+def _seconds(printed: str) -> float:
+    line = next(line for line in printed.splitlines() if line.startswith("nanoseconds "))
+    return float(line.split()[1]) / 1e9 / STEPS
+
+
+def systemds(name: str) -> Callable[[], float]:
+    def run() -> float:
+        command = sds.process(Path(__file__).with_name(f"{name}.dml"), {"steps": STEPS})
+        done = subprocess.run(command, cwd=_systemds_library(), capture_output=True, text=True, check=True)
+        return _seconds(done.stdout)
+
+    return run
+
+
+@cache
+def _systemds_library() -> Path:
+    """A folder in which SystemDS finds its neural network library."""
+    place = sds.HOME / "library"
+    with zipfile.ZipFile(sds.folder() / "SystemDS.jar") as jar:
+        jar.extractall(place, [name for name in jar.namelist() if name.startswith("scripts/nn/")])
+    return place / "scripts"
 
 
 def torch(name: str, precision: str, *, channels_last: bool = False) -> Callable[[], float]:

@@ -100,7 +100,7 @@ def test_what_is_missing() -> None:
     assert messages('source("nn/layers/afine.dml") as a') == (
         "source file 'nn/layers/afine.dml' does not exist | did you mean 'nn/layers/affine.dml'?"
     )
-    assert "did you mean 'scripts/nn/optim/adamw.dml'?" in messages('source("scripts/nn/optim/adanw.dml") as a')
+    assert "did you mean 'scripts/nn/optim/adamw.dml'?" in messages('source("scripts/nn/optim/adammw.dml") as a')
     assert "did you mean 'nn/optim/adam.dml'?" in messages('source("nn/layers/adam.dml") as a')
     assert "the working directory is" in messages('source("../lib/nn/layers/no_such.dml") as a')
 

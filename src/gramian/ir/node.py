@@ -36,6 +36,10 @@ class Node:
         inside = ", ".join([*map(repr, self.attrs), *map(repr, self.args)])
         return f"{self.op.name}({inside})"
 
+    def __reduce__(self) -> Any:
+        """Nodes of the same program in another process are interned there; operators are known by their names."""
+        return _again, (self.op.name, self.args, self.attrs, self.type)
+
     @property
     def is_literal(self) -> bool:
         return self.op is LITERAL
@@ -86,6 +90,13 @@ CALL = Op(
     effect=Effect.ORDERED,
     internal=True,
 )
+
+
+_LEAVES = {op.name: op for op in (VAR, LITERAL, ABSENT, OUTPUT, CALL)}
+
+
+def _again(name: str, args: tuple[Node, ...], attrs: tuple[Any, ...], type: Type) -> Node:
+    return intern(_LEAVES.get(name) or REGISTRY[name], args, attrs, type)
 
 
 def var(name: str, type: Type) -> Node:

@@ -83,9 +83,23 @@ class GuardReader:
         inner = pattern(e, self.span)
         if not isinstance(inner, Apply) or all(inner != found for arg in self.before.args for found in applied(arg)):
             raise wrong("once() names an operator below the top of the left side", self.span)
-        label = f"once {len(self.labels)}"
-        self.labels[label] = inner
-        return lambda bound, uses: None if (count := uses(bound[label])) is None else count <= 1
+        # What is used elsewhere needs all that is below it.
+        path = [found for arg in self.before.args for found in applied(arg) if inner in applied(found)]
+        labels = [self.label(found) for found in path]
+
+        def answer(bound: Bindings, uses: Uses) -> bool | None:
+            counts = [uses(bound[label]) for label in labels]
+            return None if None in counts else all(count == 1 for count in counts)
+
+        return answer
+
+    def label(self, inner: Apply) -> str:
+        """The label of an operator; the same operator has one only."""
+        known = next((label for label, found in self.labels.items() if found == inner), None)
+        if known is None:
+            known = f"once {len(self.labels)}"
+            self.labels[known] = inner
+        return known
 
     def check_name(self, name: str, kind: type[AnyMatrix | AnyScalar]) -> None:
         known: Mapping[str, Pattern] = names(self.before)

@@ -13,8 +13,9 @@ After two blanks and `if` come conditions, joined by `&` and `|`:
   costs alone: the sides must be equal whatever it says;
 - `isInt(s)`, `isDouble(s)`, `isModerate(s)` (a known number between 1e-100 and 1e100, whatever its sign), `isMask(X)`
   (all cells are 0 or 1, as a comparison gives them);
-- `once(X %*% Y)`: nothing but what the left side says uses that inner operator. It belongs to rules that gain only if
-  they save its computation. The driver answers it from the uses in a block, see `passes/simplify.py`.
+- `once(X %*% Y)`: nothing but what the left side says uses that inner operator, or one between it and the top. It belongs
+  to rules that gain only if they save its computation. The driver answers it from the uses in a block, see
+  `passes/simplify.py`.
 
 A condition that cannot be decided is no yes: without known sizes, rules with conditions on sizes do nothing.
 

@@ -201,6 +201,10 @@ class Pass:
         self.is_one_loop = len(self.segments) == 1 and compiled and can_loop(self.nodes[0])
         self.compiled = compiled
         self.has_products = any(n.op.name == PRODUCT and not (compiled and can_loop(n)) for n in self.nodes)
+        self.partials = [n for n in self.nodes if is_partial(n)]
+        self.outs = [n for n in pipeline.roots if n not in self.partials and not n.is_var]
+        self.places = [int(n.name[1:]) for n in self.params if n in self.panels]
+        self.chunks = self._chunks(pipeline.rows)
         self._steps: dict[tuple[np.dtype[Any], ...], list[Step]] = {}
 
     @cached_property
@@ -217,7 +221,7 @@ class Pass:
         return [(loops.source, signature(loops, types)) for loops in self.loops if loops is not None]
 
     def panel_types(self, operands: Sequence[Any]) -> tuple[np.dtype[Any], ...]:
-        return tuple(operands[int(n.name[1:])].dtype for n in self.params if n in self.panels)
+        return tuple([operands[place].dtype for place in self.places])
 
     def types(self, given: Sequence[np.dtype[Any]]) -> dict[Node, str]:
         """The element types of all panels: those that come, and those that are made of them."""
@@ -249,12 +253,10 @@ class Pass:
         given = {node: operands[int(node.name[1:])] for node in self.params}
         types = self.panel_types(operands)
         dtype = np.result_type(*types)
-        outs = [n for n in self.pipeline.roots if not is_partial(n)]
         steps = self.steps(types)
         wholes = [step.prepared(given) for step in steps]
         rows = self.pipeline.rows
-        made = [n for n in outs if not n.is_var]
-        results: Values = dict(zip(made, self.place([(rows, width(n)) for n in made], dtype), strict=True))
+        results: Values = dict(zip(self.outs, self.place([(rows, width(n)) for n in self.outs], dtype), strict=True))
         on_disk = any(is_on_disk(m) for m in (*results.values(), *(given[n] for n in self.panels)))
 
         def work(chunk: tuple[int, int]) -> Values:
@@ -262,14 +264,12 @@ class Pass:
                 return self._chunk_on_disk(steps, given, results, wholes, *chunk)
             return self._chunk(steps, given, results, wholes, *chunk)
 
-        chunks = self._chunks(rows)
         # Chunks run on all cores already: the library's own threads would only wait for one another.
-        with one_thread_each(()) if self.has_products and len(chunks) > 1 else nullcontext():
-            parts = in_parallel(work, chunks)
-        for node in self.pipeline.roots:
-            if is_partial(node):
-                whole = merged(node, [part[node] for part in parts], self.kernels(node.op))
-                results[node] = whole if node.type.is_scalar else np.ascontiguousarray(whole, dtype)
+        with one_thread_each(()) if self.has_products and len(self.chunks) > 1 else nullcontext():
+            parts = in_parallel(work, self.chunks)
+        for node in self.partials:
+            whole = merged(node, [part[node] for part in parts], self.kernels(node.op))
+            results[node] = whole if node.type.is_scalar else np.ascontiguousarray(whole, dtype)
         found = tuple(results[root] for root in self.pipeline.roots)
         return found if len(found) > 1 else found[0]
 
@@ -279,7 +279,7 @@ class Pass:
         if not self.has_products:  # which would have too few rows each, and a library that has threads itself
             cells = min(CHUNK, max(SMALL_CHUNK, rows * self.widest // CHUNKS))
         size = max(1, cells // self.widest)
-        partial = sum(n.type.cells or 1 for n in self.nodes if is_partial(n))
+        partial = sum(n.type.cells or 1 for n in self.partials)
         size = max(size, -(-rows * partial // LARGEST_PARTIALS))
         return [(first, min(rows, first + size)) for first in range(0, rows, size)]
 
