@@ -114,9 +114,14 @@ def run(
         typer.Option(
             "--exec",
             metavar="MODE",
-            help="Where to run: `singlenode`, `hybrid` or `local`: this machine; `torch`: with the kernels of PyTorch.",
+            help="Where to run: `singlenode`, `hybrid` or `local`: this machine; `torch`: with the kernels of PyTorch; "
+            "`spark`: large matrices on a cluster.",
         ),
     ] = "hybrid",
+    master: Annotated[
+        str | None,
+        typer.Option("--master", metavar="URL", help="The cluster, such as `spark://host:7077` or `sc://host:15002`."),
+    ] = None,
     seed: SeedOption = None,
     precision: PrecisionOption = "double",
     memory: MemoryOption = None,
@@ -133,6 +138,7 @@ def run(
         memory=memory,
         scratch=scratch,
         mode=exec_,
+        master=master,
     )
     source = _source(file or path, text)
 
@@ -370,6 +376,7 @@ def _settings(
     memory: str | None = None,
     scratch: str | None = None,
     mode: str = "hybrid",
+    master: str | None = None,
 ) -> Settings:
     from gramian.budget import memory_size
     from gramian.errors import UsageError
@@ -382,7 +389,7 @@ def _settings(
     given = parameters(nvargs or (), args or ())
     try:
         size = None if memory is None else memory_size(memory)
-        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch, mode.lower())
+        return Settings(given, seed, statistics, None, progress, precision.lower(), size, scratch, mode.lower(), master)
     except UsageError as error:
         fail(str(error))
 

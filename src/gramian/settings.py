@@ -15,8 +15,9 @@ Scalar = int | float | bool | str
 
 # And the bytes that a cell takes. With bfloat16, matrices are single, and products and convolutions round their operands.
 PRECISIONS: Mapping[str, int] = MappingProxyType({"double": 8, "single": 4, "bfloat16": 4})
-# Where a script runs: `local` and its other names are this machine; `torch` is this machine with PyTorch's kernels.
-MODES = ("hybrid", "local", "singlenode", "torch")
+# Where a script runs: `local` and its other names are this machine; `torch` is this machine with PyTorch's kernels; with
+# `spark` large matrices live on a cluster.
+MODES = ("hybrid", "local", "singlenode", "torch", "spark")
 
 _INT = re.compile(r"[+-]?\d+")
 _DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|NaN|Infinity)\s*")
@@ -31,7 +32,7 @@ class Settings:
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
     compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
     `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
-    `mode` is one of MODES.
+    `mode` is one of MODES, `master` the cluster of mode `spark` (None: all cores of this machine).
 
     Raises:
         UsageError: there is no such precision, mode or folder, or too little memory.
@@ -46,6 +47,7 @@ class Settings:
     memory: int | None = None
     scratch: str | None = None
     mode: str = "hybrid"
+    master: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -56,9 +58,11 @@ class Settings:
         if self.mode not in MODES:
             near = did_you_mean(self.mode, MODES)
             raise UsageError(
-                f"execution mode '{self.mode}' is not available; this version has {', '.join(MODES[:-1])} (this machine) "
-                f"and {MODES[-1]} (this machine with PyTorch)" + (f"; {near}" if near else "")
+                f"execution mode '{self.mode}' is not available; this version has {', '.join(MODES[:-2])} (this machine), "
+                "torch (this machine with PyTorch) and spark (with a cluster)" + (f"; {near}" if near else "")
             )
+        if self.master is not None and self.mode != "spark":
+            raise UsageError(f"a master is for execution mode spark, found mode '{self.mode}'")
         if self.memory is not None:
             checked_size(self.memory)
         if self.scratch is not None and not (os.path.isdir(self.scratch) and os.access(self.scratch, os.W_OK)):

@@ -68,7 +68,7 @@ def test_output_before_a_runtime_error_stays(tmp_path: Path) -> None:
         ["run", "-s", "print(1)", "-nvargs", "1x=3"],
         ["run", "-s", "print(1)", "-nvargs", "a=1", "a=2"],
         ["run", "-s", "print(1)", "-nvargs", "a=1", "-args", "3"],
-        ["run", "-s", "print(1)", "-exec", "spark"],
+        ["run", "-s", "print(1)", "-exec", "sparc"],
         ["run", "-s", "print(1)", "-stats", "0"],
         ["run", "-s", "print(1)", "-precision", "half"],
         ["check", "x.dml", "-precision", "half"],

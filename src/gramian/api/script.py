@@ -81,6 +81,11 @@ def backend_for(settings: Settings) -> Backend:
         from gramian.backends.torch import TorchBackend
 
         return TorchBackend(settings.precision, budget)
+    if settings.mode == "spark":
+        from gramian.backends.spark import SparkBackend
+        from gramian.backends.spark.session import connect
+
+        return SparkBackend(lambda: connect(settings.master, settings), settings.precision, budget)
     return LocalBackend(settings.precision, budget)
 
 

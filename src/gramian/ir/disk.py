@@ -156,6 +156,11 @@ class DiskMatrix(InPanels):
     def __reduce__(self) -> Any:
         return _on_disk_again, (self.load(), self.file.folder)
 
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return self.file.folder
+
     def _place(self, row: int) -> int:
         return self.offset + row * self.shape[1] * self.stored.itemsize
 
@@ -260,9 +265,12 @@ class DiskMatrix(InPanels):
 
 
 class DiskTranspose(InPanels):
-    """The transpose of a matrix on disk. Products take it as it is; who needs its rows has it written to disk once."""
+    """The transpose of a matrix on disk, or of another one that comes in panels.
 
-    def __init__(self, base: DiskMatrix) -> None:
+    Products take it as it is; who needs its rows has it written to disk once.
+    """
+
+    def __init__(self, base: Any) -> None:
         self.base = base
         self.shape = base.shape[1], base.shape[0]
         self.dtype = base.dtype
@@ -272,7 +280,7 @@ class DiskTranspose(InPanels):
         return DiskTranspose, (self.base,)
 
     @property
-    def T(self) -> DiskMatrix:
+    def T(self) -> Any:
         return self.base
 
     def as_type(self, dtype: npt.DTypeLike) -> DiskTranspose:
@@ -282,7 +290,7 @@ class DiskTranspose(InPanels):
     def _written(self) -> DiskMatrix:
         """By squares that fit into memory: each is read once and written once, both in long enough pieces."""
         rows, cols = self.base.shape
-        found = DiskMatrix.new((cols, rows), self.base.file.folder, self.dtype)
+        found = DiskMatrix.new((cols, rows), self.base.folder, self.dtype)
         size = self.dtype.itemsize
         step = max(1, 8 * BATCH // max(1, cols))
         for first in range(0, rows, step):

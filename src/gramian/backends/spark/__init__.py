@@ -1,1 +1,73 @@
-"""The Spark backend, which comes with the extra `gramian[spark]`."""
+"""The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
+
+    blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    work        what runs in the workers: recipes, and steps over panels
+    cluster     the driver's side: jobs, and what is to be cleaned up
+    matrix      a distributed matrix as a value
+    pipelines   pipelines over the rows of distributed matrices
+    make        rand() and seq()
+    session, master, java, probe   Spark itself
+
+A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
+its rows on the driver, by the same machinery that serves matrices on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gramian.backends.local import LocalBackend
+from gramian.budget import Budget
+from gramian.ir.fused import Pipeline
+from gramian.ir.op import Op
+from gramian.runtime.backend import Kernel
+
+if TYPE_CHECKING:
+    from gramian.backends.spark.cluster import Cluster
+
+LEAST = 1 << 20  # bytes of a matrix that goes to the cluster with `-exec spark`: for less, a job is never worth while
+
+
+class SparkBackend(LocalBackend):
+    """Runs operators on this machine, and on a cluster where large matrices live there.
+
+    `start` gives the Spark session, when the first matrix goes to the cluster; `least` is how many bytes such a matrix has
+    at least.
+    """
+
+    name = "spark"
+
+    def __init__(
+        self, start: Callable[[], Any], precision: str = "double", budget: Budget | None = None, least: int = LEAST
+    ) -> None:
+        super().__init__(precision, budget)
+        self.start = start
+        self.least = least
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        from gramian.backends.spark.cluster import Cluster
+
+        return Cluster(self.start())
+
+    def kernel(self, op: Op) -> Kernel | None:
+        from gramian.backends.spark.make import MAKERS
+
+        local = super().kernel(op)
+        if op.name not in MAKERS:
+            return local
+
+        def made(*values: Any) -> Any:
+            found = MAKERS[op.name](self, values)
+            return (local or op.kernel)(*values) if found is None else found
+
+        return made
+
+    def pipeline(self, pipeline: Pipeline) -> Kernel | None:
+        from gramian.backends.spark.pipelines import DistributedPipeline
+
+        local = super().pipeline(pipeline)
+        assert local is not None
+        return DistributedPipeline(pipeline, self, local)

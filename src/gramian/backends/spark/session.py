@@ -87,7 +87,7 @@ def stop() -> None:
     """Ends the sessions that `connect` has started."""
     while _started:
         session = _started.pop()
-        with _quiet():
+        with quiet():
             session.stop()
 
 
@@ -202,7 +202,7 @@ def _connected(place: Master) -> Session:
     except PySparkException as error:
         raise SetupError(f"no Spark Connect server answers at {place.url}: {_brief(error)}", _doctor(place)) from None
     if not fits(__version__, version):
-        with _quiet():
+        with quiet():
             session.stop()
         raise SetupError(
             f"the Spark Connect server at {place.url} is Spark {version}, which pyspark {__version__} here cannot talk to",
@@ -266,7 +266,7 @@ def _brief(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A server that is gone already cannot be told that we leave."""
     from pyspark.errors import PySparkException
 

@@ -1,0 +1,47 @@
+"""Matrices that begin on the cluster: random numbers and sequences, the same ones as on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gramian.backends.spark.blocks import Recipe
+from gramian.backends.spark.matrix import SparkMatrix, cut_of
+from gramian.backends.spark.work import Random, Steps
+from gramian.ir.sparse import worth
+from gramian.ops.generate import RandomCells, actual_seed, check_distribution, default_step, sequence_length
+
+if TYPE_CHECKING:
+    from gramian.backends.spark import SparkBackend
+
+
+def placed(backend: SparkBackend, recipe: Callable[[str, str], Recipe]) -> SparkMatrix:
+    """A distributed matrix of a recipe with this name and type of cells: its blocks are made when somebody asks for them."""
+    made = recipe(backend.cluster.fresh(), str(backend.home.dtype))
+    return SparkMatrix(made, backend.cluster, backend.budget.scratch)
+
+
+def rand(backend: SparkBackend, values: tuple[Any, ...]) -> SparkMatrix | None:
+    """Each block of rows has random numbers of its own, whoever draws it. None: it belongs on the driver."""
+    rows, cols, low, high, sparsity, seed, pdf, rate = values
+    if rows * cols * backend.cell_bytes < backend.least:
+        return None
+    check_distribution(pdf, sparsity, rate)
+    if worth(rows * cols, int(rows * cols * sparsity)):
+        return None
+    cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
+    cut = cut_of(rows, cols, backend.cell_bytes, cells.block_rows)
+    return placed(backend, lambda name, dtype: Random(name, cut, cols, dtype, cells))
+
+
+def seq(backend: SparkBackend, values: tuple[Any, ...]) -> SparkMatrix | None:
+    start, stop, step = values
+    by = default_step(start, stop) if step is None else step
+    rows = sequence_length(start, stop, by)
+    if rows * backend.cell_bytes < backend.least:
+        return None
+    cut = cut_of(rows, 1, backend.cell_bytes)
+    return placed(backend, lambda name, dtype: Steps(name, cut, 1, dtype, float(start), float(by)))
+
+
+MAKERS: Mapping[str, Callable[[SparkBackend, tuple[Any, ...]], SparkMatrix | None]] = {"rand": rand, "seq": seq}

@@ -1,0 +1,93 @@
+"""A distributed matrix: rows in panels, as blocks of the machines of a cluster."""
+
+from __future__ import annotations
+
+import weakref
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gramian.backends.spark.blocks import Array, Cut, Recipe
+from gramian.backends.spark.cluster import Cluster
+from gramian.backends.spark.work import Fetch, Rows
+from gramian.ir.disk import DiskMatrix, DiskTranspose, InPanels
+
+PANEL_BYTES = 1 << 25  # of a panel: large enough for a task to be worth while, small enough for several in a worker
+
+
+def cut_of(rows: int, cols: int, cell: int, multiple: int = 1) -> Cut:
+    """Panels of about PANEL_BYTES, each of a multiple of so many rows."""
+    step = max(1, PANEL_BYTES // max(1, cols * cell))
+    return Cut(rows, max(multiple, step // multiple * multiple))
+
+
+class SparkMatrix(InPanels):
+    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
+
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
+        self.recipe = recipe
+        self.cluster = cluster
+        self.folder = folder  # on the driver, for what has to be on disk there
+        self.shape = recipe.cut.rows, recipe.cols
+        self.dtype = np.dtype(recipe.dtype)
+        weakref.finalize(self, cluster.forget, recipe.name).atexit = False
+
+    def __repr__(self) -> str:
+        return f"SparkMatrix({self.shape[0]}x{self.shape[1]})"
+
+    def __reduce__(self) -> Any:
+        return _on_disk, (self.load(), self.folder)
+
+    def panel(self, first: int, last: int) -> Array:
+        if last <= first:
+            return np.empty((0, self.shape[1]), self.dtype)
+        step = self.recipe.cut.step
+        parts = self.cluster.run(Fetch(self.recipe, first, last), self.recipe.cut, (first // step, -(-last // step)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def load(self) -> Array:
+        """The whole matrix in the driver's memory."""
+        return self.panel(0, self.shape[0])
+
+    def __getitem__(self, key: tuple[int | slice, int | slice]) -> Any:
+        rows, cols = key
+        if isinstance(rows, slice):
+            first, last, _ = rows.indices(self.shape[0])
+            return self.panel(first, last)[:, cols]
+        return self.panel(rows, rows + 1)[0, cols]
+
+    def rows(self, first: int, last: int) -> SparkMatrix:
+        """Some rows, as a distributed matrix."""
+        name, cut = self.cluster.fresh(), Cut(last - first, self.recipe.cut.step)
+        recipe = Rows(name, cut, self.shape[1], self.recipe.dtype, self.recipe, first)
+        return SparkMatrix(recipe, self.cluster, self.folder)
+
+    def reshaped(self, rows: int, cols: int) -> DiskMatrix:
+        return self.on_disk.reshaped(rows, cols)
+
+    @cached_property
+    def on_disk(self) -> DiskMatrix:
+        """The same on the driver's disk, panel by panel."""
+        found = DiskMatrix.new(self.shape, self.folder, self.dtype)
+        for number in range(self.recipe.cut.panels):
+            first, last = self.recipe.cut.limits(number)
+            found.write(first, self.panel(first, last))
+        return found
+
+    @property
+    def T(self) -> DiskTranspose:
+        return DiskTranspose(self)
+
+    def copy(self) -> DiskMatrix:
+        """A matrix of its own to write into."""
+        return self.on_disk.copy()
+
+    def zeros(self) -> DiskMatrix:
+        return DiskMatrix.new(self.shape, self.folder, self.dtype)
+
+
+def _on_disk(cells: Array, folder: str) -> DiskMatrix:
+    found = DiskMatrix.new((cells.shape[0], cells.shape[1]), folder, cells.dtype)
+    found.write(0, cells)
+    return found

@@ -1,0 +1,107 @@
+"""Pipelines over distributed matrices: the same function of a panel of rows as locally, run where the blocks are."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gramian.backends.local.fused.panels import is_partial, merged
+from gramian.backends.spark.blocks import Cut, Recipe
+from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.work import Given, PipelineStep, Result, Rows
+from gramian.ir.fused import Pipeline, Role, panel_operands, role_of
+from gramian.ir.node import Node
+from gramian.runtime.backend import Kernel
+
+if TYPE_CHECKING:
+    from gramian.backends.spark import SparkBackend
+
+SMALL = 1 << 25  # bytes of a result that comes back to the driver
+LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
+
+
+class DistributedPipeline:
+    """A pipeline as a function of its operands: on the cluster if it works through the rows of a distributed matrix."""
+
+    def __init__(self, pipeline: Pipeline, backend: SparkBackend, local: Kernel) -> None:
+        self.pipeline = pipeline
+        self.backend = backend
+        self.local = local
+
+    @cached_property
+    def panels(self) -> set[int]:
+        """The operands that are read panel by panel."""
+        nodes = {a for n in self.pipeline.nodes for a in panel_operands(n, role_of(n) or Role.CELLS) if a.is_var}
+        return {int(node.name[1:]) for node in nodes}
+
+    @cached_property
+    def whole(self) -> set[int]:
+        """The operands that every panel needs as a whole."""
+        found: set[int] = set()
+        for node in self.pipeline.nodes:
+            read = panel_operands(node, role_of(node) or Role.CELLS)
+            inside = node.args if role_of(node) is not Role.CROSS else ()
+            found |= {int(a.name[1:]) for a in inside if a.is_var and a not in read}
+        return found
+
+    @cached_property
+    def text(self) -> bytes:
+        return pickle.dumps(self.pipeline.roots)
+
+    def __call__(self, *operands: Any) -> Any:
+        bases = [o for at, o in enumerate(operands) if at in self.panels and type(o) is SparkMatrix]
+        if not bases:
+            return self.local(*operands)
+        operands = tuple(self._whole(at, operand) for at, operand in enumerate(operands))
+        if not all(map(_can_travel, operands)) or sum(map(_size, operands)) > LARGEST_GIVEN:
+            return self.local(*operands)
+        return self._run(bases[0], operands)
+
+    def _whole(self, at: int, operand: Any) -> Any:
+        """A distributed operand that every panel needs has to be in the driver's memory, unless it is read by panels too."""
+        if type(operand) is SparkMatrix and at not in self.panels:
+            return self.backend.home.loaded([operand], "an operand of a product or of broadcasting")[0]
+        return operand
+
+    def _run(self, base: SparkMatrix, operands: Sequence[Any]) -> Any:
+        cut, cluster = base.recipe.cut, base.cluster
+        kept = tuple(cluster.fresh() if self._stays(root, base) else None for root in self.pipeline.roots)
+        sources = tuple(self._source(at, operand, cut, base) for at, operand in enumerate(operands))
+        step = PipelineStep(self.text, sources, cut, kept, self.backend.precision)
+        answers = cluster.run(step, cut)
+        found = tuple(
+            SparkMatrix(Result(name, cut, root.type.cols or 0, str(base.dtype), step, at), cluster, base.folder)
+            if name is not None
+            else self._together(root, [answer[at] for answer in answers])
+            for at, (name, root) in enumerate(zip(kept, self.pipeline.roots, strict=True))
+        )
+        return found if len(found) > 1 else found[0]
+
+    def _stays(self, root: Node, base: SparkMatrix) -> bool:
+        """Is the result a distributed matrix?"""
+        size = self.pipeline.rows * (root.type.cols or 0) * base.dtype.itemsize
+        return not is_partial(root) and size >= min(SMALL, self.backend.least)
+
+    def _source(self, at: int, operand: Any, cut: Cut, base: SparkMatrix) -> Recipe | Given:
+        if type(operand) is not SparkMatrix:
+            return Given(operand, at in self.panels)
+        recipe = operand.recipe
+        return recipe if recipe.cut == cut else Rows(base.cluster.fresh(), cut, recipe.cols, recipe.dtype, recipe, 0)
+
+    def _together(self, root: Node, parts: Sequence[Any]) -> Any:
+        """The result of those of the panels."""
+        if not is_partial(root):
+            return np.concatenate(parts)
+        return merged(root, parts, self.backend.kernel_in_memory(root.op))
+
+
+def _can_travel(operand: Any) -> bool:
+    return isinstance(operand, SparkMatrix | np.ndarray | int | float | bool)
+
+
+def _size(operand: Any) -> int:
+    return operand.nbytes if isinstance(operand, np.ndarray) else 0

@@ -1,0 +1,193 @@
+"""What runs in Spark's Python workers: steps over the panels of matrices."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.errors import OperationError
+
+SCHEMA = "panel long, answer binary"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job's function of batches of panel numbers: the answer of each panel, pickled, or the error that it met."""
+
+    session: str
+    step: Step
+    dead: tuple[str, ...]  # matrices whose blocks are to go
+
+    def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
+        import pyarrow
+
+        store = Store(self.session)
+        store.remove(self.dead)
+        for batch in batches:
+            panels = batch.column(0).to_pylist()
+            answers = [self._answer(panel, store) for panel in panels]
+            yield pyarrow.RecordBatch.from_arrays(
+                [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
+            )
+
+    def _answer(self, panel: int, store: Store) -> bytes:
+        try:
+            with np.errstate(all="ignore"):
+                return pickle.dumps(self.step.answer(panel, store))
+        except OperationError as error:
+            return pickle.dumps(Refusal(error.message, error.hint))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error of an operator, on its way to the driver."""
+
+    message: str
+    hint: str | None
+
+
+class Step:
+    """What is done with one panel."""
+
+    def answer(self, panel: int, store: Store) -> Any:
+        """What the driver gets; it should be small."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Fetch(Step):
+    """The rows of a matrix from `first` up to, but without, `last`."""
+
+    recipe: Recipe
+    first: int
+    last: int
+
+    def answer(self, panel: int, store: Store) -> Array:
+        start, stop = self.recipe.cut.limits(panel)
+        block = self.recipe.block(panel, store)
+        return np.array(block[max(self.first, start) - start : min(self.last, stop) - start])
+
+
+@dataclass(frozen=True)
+class Given:
+    """An operand that came with the job: whole, or of each panel the rows that belong to it."""
+
+    value: Any
+    by_panels: bool
+
+    def of(self, cut: Cut, panel: int) -> Any:
+        return self.value[slice(*cut.limits(panel))] if self.by_panels else self.value
+
+
+@dataclass(frozen=True)
+class PipelineStep(Step):
+    """A pipeline over one panel of its operands.
+
+    The results named in `kept` become blocks, under those names; the answer is the others: rows, or partial aggregates.
+    """
+
+    pipeline: bytes
+    operands: tuple[Recipe | Given, ...]
+    cut: Cut
+    kept: tuple[str | None, ...]
+    precision: str
+
+    def answer(self, panel: int, store: Store) -> list[Any]:
+        found = self.results(panel, store)
+        for name, result in zip(self.kept, found, strict=True):
+            if name is not None:
+                store.write(name, panel, result)
+        return [None if name is not None else result for name, result in zip(self.kept, found, strict=True)]
+
+    def results(self, panel: int, store: Store) -> Sequence[Any]:
+        first, last = self.cut.limits(panel)
+        run = kernel(self.pipeline, last - first, self.precision)
+        found = run(*(_operand(operand, self.cut, panel, store) for operand in self.operands))
+        return found if isinstance(found, tuple) else (found,)
+
+
+def _operand(operand: Recipe | Given, cut: Cut, panel: int, store: Store) -> Any:
+    return operand.block(panel, store) if isinstance(operand, Recipe) else operand.of(cut, panel)
+
+
+@lru_cache(maxsize=256)
+def kernel(pipeline: bytes, rows: int, precision: str) -> Any:
+    """The local backend's way to run a pipeline over so many rows, on the one core that a task has."""
+    import gramian.ops  # noqa: F401  registers the operators
+    from gramian.backends.local import LocalBackend
+    from gramian.ir.cores import limited
+    from gramian.ir.fused import Pipeline
+
+    roots = pickle.loads(pipeline)
+    run = LocalBackend(precision).pipeline(Pipeline(roots, rows))
+    assert run is not None
+
+    def on_one_core(*values: Any) -> Any:
+        with limited(1):
+            return run(*values)
+
+    return on_one_core
+
+
+@dataclass(frozen=True)
+class Result(Recipe):
+    """One of the results of a pipeline. Those that are kept come together, so that making one makes them all."""
+
+    step: PipelineStep
+    index: int
+
+    def make(self, panel: int, store: Store) -> Array:
+        found = self.step.results(panel, store)
+        for at, name in enumerate(self.step.kept):
+            if name is not None and at != self.index:
+                store.write(name, panel, found[at])
+        return found[self.index]
+
+
+@dataclass(frozen=True)
+class Random(Recipe):
+    """Random numbers: the same ones as on one machine, whoever draws them."""
+
+    cells: Any  # a RandomCells
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        out = np.zeros((last - first, self.cols), self.dtype)
+        rows = self.cells.block_rows
+        for start in range(first, last, rows):
+            self.cells.fill(start // rows, out[start - first : min(last, start + rows) - first])
+        return out
+
+
+@dataclass(frozen=True)
+class Steps(Recipe):
+    """The numbers of seq()."""
+
+    start: float
+    by: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Rows(Recipe):
+    """Some rows of another matrix, in panels of their own."""
+
+    base: Recipe
+    first: int
+
+    def make(self, panel: int, store: Store) -> Array:
+        start, stop = (limit + self.first for limit in self.cut.limits(panel))
+        step = self.base.cut.step
+        parts = []
+        for number in range(start // step, -(-stop // step)):
+            begin, end = self.base.cut.limits(number)
+            parts.append(self.base.block(number, store)[max(start, begin) - begin : min(stop, end) - begin])
+        return np.concatenate(parts)
