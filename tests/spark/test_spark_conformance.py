@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gramian.api.script import Script
-from gramian.backends.spark import SparkBackend, matrix
+from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.work import Rows, Sent
@@ -26,7 +26,8 @@ from gramian.runtime.backend import Kernel
 from gramian.runtime.run import Execution
 
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
-LEAST, PANEL = 64, 64  # bytes of a matrix on the cluster, and of a panel
+LEAST = 64  # bytes of a matrix on the cluster
+PANELS = 3
 SHARE = {"local": 1, "connect": 6, "cluster": 6}  # one of so many cases runs in each way
 
 spec = importlib.util.spec_from_file_location("conformance", CONFORMANCE / "test_conformance.py")
@@ -53,7 +54,7 @@ class Everywhere(SparkBackend):
 
     def scattered(self, value: Any) -> Any:
         if isinstance(value, SparkMatrix):  # random numbers come in larger blocks
-            recipe, cut = value.recipe, matrix.cut_of(*value.shape, self.cell_bytes)
+            recipe, cut = value.recipe, in_panels(value.shape[0])
             name = self.cluster.fresh()
             found = SparkMatrix(Rows(name, cut, recipe.cols, recipe.dtype, recipe, 0), self.cluster, value.folder)
             found.base = value
@@ -61,9 +62,12 @@ class Everywhere(SparkBackend):
         if not isinstance(value, np.ndarray) or value.nbytes < self.least:
             return value
         rows, cols = value.shape
-        cut: Cut = matrix.cut_of(rows, cols, self.cell_bytes)
-        recipe = Sent(self.cluster.fresh(), cut, cols, str(value.dtype), value.copy())
+        recipe = Sent(self.cluster.fresh(), in_panels(rows), cols, str(value.dtype), value.copy())
         return SparkMatrix(recipe, self.cluster, self.budget.scratch)
+
+
+def in_panels(rows: int) -> Cut:
+    return Cut(rows, -(-rows // PANELS))
 
 
 def share(way: str) -> int:
@@ -88,7 +92,6 @@ def backend(spark: Any) -> Iterator[SparkBackend]:
 
 @pytest.mark.parametrize("case", cases(), ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "PANEL_BYTES", PANEL)
     monkeypatch.chdir(case.parent)
     directives = conformance.run_cases.directives(case)
     arguments = directives.get("args", "").format(data=case.parent / "data", tmp=tmp_path)
