@@ -1,4 +1,4 @@
-"""What a job carries of recipes that rest on one another has a bound, and long ones are made again without deep recursion."""
+"""What a job carries of recipes that rest on one another has a bound, and long ones are made again step by step."""
 
 from __future__ import annotations
 

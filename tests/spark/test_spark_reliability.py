@@ -1,4 +1,4 @@
-"""What can go wrong on a cluster: blocks that are lost or damaged, disks without room, executors that die, work that fails."""
+"""What can go wrong: blocks that are lost or damaged, disks without room, executors that die, work that fails."""
 
 from __future__ import annotations
 
