@@ -40,13 +40,10 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
         return target
     if count * wide * target.dtype.itemsize < min(SMALL, backend.least):
         return region(target, rows, cols)
-    if count < target.shape[0]:
-        cut = Cut(count, target.recipe.cut.step)
-        pieces = ((target.recipe, rows.start, rows.stop),)
-        target = made(backend, target, Pieces(name(target), cut, target.shape[1], str(target.dtype), pieces))
-    if wide == target.shape[1]:
-        return target
-    return by_panels(backend, [target], wide, Columns(cols))
+    if count == target.shape[0]:
+        return by_panels(backend, [target], wide, Columns(cols))
+    cut, pieces = Cut(count, target.recipe.cut.step), ((target.recipe, rows.start, rows.stop),)
+    return made(backend, target, Pieces(name(target), cut, wide, str(target.dtype), pieces, (cols.start, cols.stop)))
 
 
 def region(target: SparkMatrix, rows: slice, cols: slice) -> Any:

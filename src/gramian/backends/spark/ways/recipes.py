@@ -157,9 +157,13 @@ def side_by_side(*panels: Array) -> Array:
 
 @dataclass(frozen=True)
 class Pieces(Recipe):
-    """Rows of other matrices one below the other: of each source those from a first one up to, but without, a last one."""
+    """Rows of other matrices one below the other: of each source those from a first one up to, but without, a last one.
+
+    `columns` are the limits of those that there are.
+    """
 
     pieces: tuple[tuple[Source, int, int], ...]
+    columns: tuple[int, int | None] = (0, None)
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
@@ -168,7 +172,7 @@ class Pieces(Recipe):
         for source, begin, end in self.pieces:
             low, high = max(first - start, 0), min(last - start, end - begin)
             if low < high:
-                parts.append(rows_of(source, begin + low, begin + high, store))
+                parts.append(rows_of(source, begin + low, begin + high, store)[:, slice(*self.columns)])
             start += end - begin
         return np.concatenate(parts)
 

@@ -149,9 +149,7 @@ def sum_product(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
 
 def remove_empty(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     target, margin, select, empty_return = values
-    if margin not in ("rows", "cols") or not is_matrix(target) or 0 in target.shape:
-        return NO
-    if not is_distributed(target):
+    if margin not in ("rows", "cols") or not is_distributed(target) or 0 in target.shape:
         return NO
     target = by_rows(target)
     if select is None:
@@ -191,9 +189,9 @@ def kept_rows(backend: SparkBackend, target: SparkMatrix, marks: Any, empty_retu
 def order(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     """The columns to sort by come to the driver, which finds the order. The rows are then read from everywhere."""
     target, by, decreasing, index_return = values
-    target = by_rows(target)
-    if target.shape[0] == 0:
+    if not is_distributed(target) or target.shape[0] == 0:
         return NO
+    target = by_rows(target)
     columns = sort_columns(densify(in_memory(by)) if is_matrix(by) else by, target.shape[1])
     rows = target.shape[0]
     backend.home.require(rows * (len(columns) + 1) * 8, "the columns that order() sorts by")
