@@ -6,6 +6,7 @@
     matrix      a distributed matrix as a value
     pipelines   pipelines over the rows of distributed matrices
     make        rand() and seq()
+    files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
 A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gramian.backends.local import LocalBackend
+from gramian.backends.local import READERS, LocalBackend
 from gramian.budget import Budget
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
@@ -53,9 +54,15 @@ class SparkBackend(LocalBackend):
         return Cluster(self.start())
 
     def kernel(self, op: Op) -> Kernel | None:
+        from gramian.backends.spark.files import reader, writer
         from gramian.backends.spark.make import MAKERS
 
         local = super().kernel(op)
+        if op.name in READERS:
+            assert local is not None
+            return reader(self, op, local)
+        if op.name == "write":
+            return writer(op.kernel)
         if op.name not in MAKERS:
             return local
 
