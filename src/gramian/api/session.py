@@ -135,7 +135,7 @@ class Session:
 
         if isinstance(value, pyarrow.Table):
             return Frame(value)
-        if type(value).__module__.startswith("pandas."):
+        if type(value).__module__.partition(".")[0] == "pandas":
             return Frame(pyarrow.Table.from_pandas(value, preserve_index=False))
         from gramian.backends.spark.tables import is_table, matrix_of_table
 
