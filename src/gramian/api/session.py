@@ -114,7 +114,7 @@ class Session:
             return value.item()
         if isinstance(value, np.ndarray):
             return self._array(value)
-        if hasattr(value, "tocsr") and hasattr(value, "nnz"):
+        if type(value).__module__.startswith("scipy.sparse"):
             from scipy.sparse import csr_array
 
             return settle(csr_array(value, dtype=self._cells))

@@ -38,7 +38,7 @@ ROWS = 4096  # of a table that goes to Spark at a time
 
 
 def is_table(value: object) -> bool:
-    return type(value).__module__.startswith("pyspark.sql") and hasattr(value, "mapInArrow")
+    return type(value).__name__ == "DataFrame" and type(value).__module__.startswith("pyspark.sql")
 
 
 # -- in ------------------------------------------------------------------------------------------------------------------
