@@ -17,7 +17,7 @@ import numpy as np
 
 from gramian.errors import OperationError
 from gramian.ir import frame as f, scalar as s
-from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk
+from gramian.ir.disk import InPanels, is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.op import Effect, define
 from gramian.ir.types import NOTHING, STRING, UNKNOWN, ScalarValue, Type, scalar
@@ -50,7 +50,7 @@ def to_string(target: Any, *layout: Any) -> str:
 def value_text(value: Any, layout: Layout = DEFAULT) -> str:
     """The text of any value, as print shows it and toString returns it."""
     match value:
-        case np.ndarray() | DiskMatrix() | DiskTranspose():
+        case np.ndarray() | InPanels():
             return matrix_text(value, layout)
         case Frame():
             return frame_text(value, layout)

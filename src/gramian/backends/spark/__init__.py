@@ -1,6 +1,7 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
     blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
     matrix      a distributed matrix as a value
@@ -52,6 +53,11 @@ class SparkBackend(LocalBackend):
         from gramian.backends.spark.cluster import Cluster
 
         return Cluster(self.start())
+
+    def end(self) -> None:
+        """The blocks of a run go with it."""
+        if "cluster" in self.__dict__:
+            self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:
         from gramian.backends.spark.files import reader, writer
