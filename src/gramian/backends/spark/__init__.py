@@ -8,6 +8,7 @@
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand() and seq()
+    files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
 A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gramian.backends.local import LocalBackend
+from gramian.backends.local import READERS, LocalBackend
 from gramian.backends.local.dispatch import PLAIN
 from gramian.budget import Budget
 from gramian.ir.fused import Pipeline
@@ -79,9 +80,15 @@ class SparkBackend(LocalBackend):
             self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:
+        from gramian.backends.spark.files import reader, writer
         from gramian.backends.spark.make import MAKERS
 
         local = self._with_ways(op, super().kernel(op))
+        if op.name in READERS:
+            assert local is not None
+            return reader(self, op, local)
+        if op.name == "write":
+            return writer(op.kernel)
         if op.name not in MAKERS:
             return local
 
