@@ -57,7 +57,7 @@ class Everywhere(SparkBackend):
             recipe, cut = value.recipe, in_panels(value.shape[0])
             name = self.cluster.fresh()
             found = SparkMatrix(Rows(name, cut, recipe.cols, recipe.dtype, recipe, 0), self.cluster, value.folder)
-            found.base = value
+            found.base = [value]
             return found
         if not isinstance(value, np.ndarray) or value.nbytes < self.least:
             return value

@@ -31,16 +31,22 @@ class Reference(Recipe):
     """Stands for a recipe that was left out."""
 
     def make(self, panel: int, store: Store) -> Array:
-        raise MissingBlockError(self.name, panel)
+        first, last = self.cut.limits(panel)
+        found = store.read(self.name, panel, (last - first, self.cols), self.dtype)
+        if found is None:
+            raise MissingBlockError(self.name, panel)
+        return found
 
 
 def pickled(thing: Any) -> bytes:
     """A recipe or a step with references instead of the landmarks that it rests on."""
     from pyspark.cloudpickle import CloudPickler
 
+    top = thing.recipe if getattr(thing, "makes", False) else thing
+
     class Shallow(CloudPickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, Recipe) and value is not thing and value.is_landmark:
+            if isinstance(value, Recipe) and value is not top and value.is_landmark:
                 return Reference, (value.name, value.cut, value.cols, value.dtype)
             return super().reducer_override(value)
 

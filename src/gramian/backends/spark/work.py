@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -73,7 +73,9 @@ class Missed:
 
 
 class Step:
-    """What is done with one panel."""
+    """What is done with one panel. One that `makes` blocks of its `recipe` for the first time has to have it with it."""
+
+    makes: ClassVar[bool] = False
 
     def answer(self, panel: int, store: Store) -> Any:
         """What the driver gets; it should be small."""
@@ -100,6 +102,12 @@ class Given:
 
     value: Any
     by_panels: bool
+
+    def __post_init__(self) -> None:
+        if isinstance(
+            self.value, np.ndarray
+        ):  # a copy, since the script may write into it before a block is made again
+            object.__setattr__(self, "value", self.value.copy())
 
     def of(self, cut: Cut, panel: int) -> Any:
         return self.value[slice(*cut.limits(panel))] if self.by_panels else self.value
