@@ -30,11 +30,18 @@ LEAST = 64  # bytes of a matrix on the cluster
 PANELS = 3
 SHARE = {"local": 1, "connect": 6, "cluster": 6}  # one of so many cases runs in each way
 
-spec = importlib.util.spec_from_file_location("conformance", CONFORMANCE / "test_conformance.py")
-assert spec is not None
-assert spec.loader is not None
-conformance = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(conformance)
+
+def module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+conformance = module(CONFORMANCE / "test_conformance.py")
+distributed = module(CONFORMANCE.parent / "backends" / "test_distributed.py")
 
 ENTRIES = ("matrix", "rand", "seq", "read", "rbind", "cbind", "table", "diag", "order", "removeEmpty")
 
@@ -90,8 +97,27 @@ def backend(spark: Any) -> Iterator[SparkBackend]:
     assert jobs > len(cases())
 
 
+@pytest.fixture(scope="module")
+def here() -> Iterator[SparkBackend]:
+    """One whose cluster is this process: jobs cost nothing."""
+    found = Everywhere(lambda: None, least=LEAST)
+    found.cluster = distributed.Here()
+    yield found
+    found.end()
+    assert found.cluster.jobs > 3 * len(conformance.CASES)
+
+
 @pytest.mark.parametrize("case", cases(), ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, backend, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
+def test_case_here(case: Path, here: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, here, tmp_path, monkeypatch)
+
+
+def check(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.parent)
     directives = conformance.run_cases.directives(case)
     arguments = directives.get("args", "").format(data=case.parent / "data", tmp=tmp_path)
