@@ -28,7 +28,7 @@ from gramian.runtime.run import Execution
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 LEAST = 64  # bytes of a matrix on the cluster
 PANELS = 3
-SHARE = {"local": 1, "connect": 6, "cluster": 6}  # one of so many cases runs in each way
+SHARE = {"local": 8, "connect": 16, "cluster": 16}  # one of so many cases runs with jobs of Spark, in each way
 
 
 def module(path: Path) -> Any:

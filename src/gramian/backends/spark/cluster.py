@@ -88,9 +88,12 @@ class Cluster:
         """
         wanted = range(*panels) if panels is not None else range(cut.panels)
         answers = self._answers(step, cut, wanted, {})
-        missed = [panel for panel, answer in answers.items() if isinstance(answer, Missed)]
-        if missed:
-            answers |= self._answers(step, cut, missed, landmarks(step))
+        # First with the recipes that were missed, which may be all; then with whatever there is.
+        for everything in (False, True):
+            missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
+            if missed:
+                recipes = landmarks(step, None if everything else set(missed.values()))
+                answers |= self._answers(step, cut, sorted(missed), recipes)
         return _checked([answers[panel] for panel in sorted(answers)])
 
     def _answers(self, step: Step, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:

@@ -2,7 +2,8 @@
 
 A job carries recipes for blocks that nearly always are there. So those that weigh much with all that they rest on, the
 landmarks, are left out of it: a reference stands for each. A worker that misses the block of a reference says so, and the
-job is run again for those panels with all recipes, down to the data that they began with. What a job carries has
+job is run again for those panels: with that recipe, and if this is not enough, with all of them, down to the data that
+they began with. What a job carries has
 a bound; what a lost block costs grows with the number of steps that led to it.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -55,8 +56,8 @@ def pickled(thing: Any) -> bytes:
     return out.getvalue()
 
 
-def landmarks(step: Any) -> dict[str, bytes]:
-    """All landmarks that a step rests on, by name."""
+def landmarks(step: Any, names: Collection[str] | None = None) -> dict[str, bytes]:
+    """The landmarks of these names that a step rests on, pickled; without names, all of them."""
     found: dict[str, bytes] = {}
     left = list(recipes_in(step))
     seen: set[int] = set()
@@ -65,7 +66,7 @@ def landmarks(step: Any) -> dict[str, bytes]:
         if id(recipe) in seen:
             continue
         seen.add(id(recipe))
-        if recipe.is_landmark:
+        if recipe.is_landmark and (names is None or recipe.name in names):
             found[recipe.name] = pickled(recipe)
         for field in fields(recipe):
             left += recipes_in(getattr(recipe, field.name))

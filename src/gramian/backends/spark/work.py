@@ -47,8 +47,8 @@ def _answer(step: Step, panel: int, store: Store) -> bytes:
     try:
         with np.errstate(all="ignore"):
             return pickle.dumps(answered(step, panel, store))
-    except MissingBlockError:
-        return pickle.dumps(Missed())
+    except MissingBlockError as missing:
+        return pickle.dumps(Missed(missing.name))
     except OperationError as error:
         return pickle.dumps(Refusal(error.message, error.hint, isinstance(error, SizeError)))
     except MemoryError as error:
@@ -70,6 +70,8 @@ class Refusal:
 @dataclass(frozen=True)
 class Missed:
     """The answer of a panel for which a recipe was left out that is needed after all."""
+
+    name: str
 
 
 class Step:
