@@ -43,6 +43,11 @@ def module(path: Path) -> Any:
 conformance = module(CONFORMANCE / "test_conformance.py")
 distributed = module(CONFORMANCE.parent / "backends" / "test_distributed.py")
 
+# Cases of so many steps that their jobs would take minutes; they run in this process as all do.
+LONG = frozenset(
+    f"lang/programs/{name}"
+    for name in ("game_of_life", "matrix_factorisation", "logistic_regression", "bootstrap_parfor", "kmeans")
+)
 ENTRIES = ("matrix", "rand", "seq", "read", "rbind", "cbind", "table", "diag", "order", "removeEmpty")
 
 
@@ -82,7 +87,7 @@ def share(way: str) -> int:
 
 
 def cases() -> list[Path]:
-    found: list[Path] = conformance.CASES
+    found = [case for case in conformance.CASES if conformance.name(case) not in LONG]
     return found[:: share(os.environ.get("GRAMIAN_TEST_SPARK", "local"))]
 
 
