@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from samples import Sample, all_samples, convert
 from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend, matrix
 from gramian.backends.spark.blocks import Cut, Store
-from gramian.backends.spark.cluster import Cluster, _checked
+from gramian.backends.spark.cluster import Cluster
+from gramian.backends.spark.lineage import pickled
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.ways.recipes import Pieces
-from gramian.backends.spark.work import Given, Task
+from gramian.backends.spark.work import Given, _answer
 from gramian.budget import Budget
 from gramian.ir import sparse
 from gramian.ir.disk import is_on_disk
@@ -32,26 +33,27 @@ from gramian.runtime.backend import kernel_of
 class Here(Cluster):
     """A cluster that is this process. What travels is pickled all the same."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.jobs = 0
-        self._names = 0
-        self._dead: list[str] = []
-        self.store = Store(name)
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.store = Store(self.name)
 
-    def run(self, step: Any, cut: Cut, panels: Any = None, *more: Any, **others: Any) -> list[Any]:
+    def _answers(self, step: Any, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
         self.jobs += 1
-        task = Task(self.name, pickle.loads(pickle.dumps(step)), ())
-        numbers = range(*(panels or (0, cut.panels)))
-        return _checked([pickle.loads(task._answer(number, self.store)) for number in numbers])
+        self.store.recipes = recipes
+        self.store.open(frozenset(self._live), self._names)
+        there = pickle.loads(pickled(step))
+        return {panel: pickle.loads(_answer(there, panel, self.store)) for panel in wanted}
+
+    def close(self) -> None:
+        self.store.remove_all()
 
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[SparkBackend]:
     found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here(f"test-{id(found)}")
+    found.cluster = Here()
     yield found
-    found.cluster.store.remove_all()
+    found.end()
 
 
 @pytest.fixture(autouse=True)

@@ -28,14 +28,26 @@ from gramian.runtime.run import Execution
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 LEAST = 64  # bytes of a matrix on the cluster
 PANELS = 3
-SHARE = {"local": 1, "connect": 6, "cluster": 6}  # one of so many cases runs in each way
+SHARE = {"local": 8, "connect": 16, "cluster": 16}  # one of so many cases runs with jobs of Spark, in each way
 
-spec = importlib.util.spec_from_file_location("conformance", CONFORMANCE / "test_conformance.py")
-assert spec is not None
-assert spec.loader is not None
-conformance = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(conformance)
 
+def module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+conformance = module(CONFORMANCE / "test_conformance.py")
+distributed = module(CONFORMANCE.parent / "backends" / "test_distributed.py")
+
+# Cases of so many steps that their jobs would take minutes; they run in this process as all do.
+LONG = frozenset(
+    f"lang/programs/{name}"
+    for name in ("game_of_life", "matrix_factorisation", "logistic_regression", "bootstrap_parfor", "kmeans")
+)
 ENTRIES = ("matrix", "rand", "seq", "read", "rbind", "cbind", "table", "diag", "order", "removeEmpty")
 
 
@@ -57,7 +69,7 @@ class Everywhere(SparkBackend):
             recipe, cut = value.recipe, in_panels(value.shape[0])
             name = self.cluster.fresh()
             found = SparkMatrix(Rows(name, cut, recipe.cols, recipe.dtype, recipe, 0), self.cluster, value.folder)
-            found.base = value
+            found.base = [value]
             return found
         if not isinstance(value, np.ndarray) or value.nbytes < self.least:
             return value
@@ -75,7 +87,7 @@ def share(way: str) -> int:
 
 
 def cases() -> list[Path]:
-    found: list[Path] = conformance.CASES
+    found = [case for case in conformance.CASES if conformance.name(case) not in LONG]
     return found[:: share(os.environ.get("GRAMIAN_TEST_SPARK", "local"))]
 
 
@@ -90,8 +102,27 @@ def backend(spark: Any) -> Iterator[SparkBackend]:
     assert jobs > len(cases())
 
 
+@pytest.fixture(scope="module")
+def here() -> Iterator[SparkBackend]:
+    """One whose cluster is this process: jobs cost nothing."""
+    found = Everywhere(lambda: None, least=LEAST)
+    found.cluster = distributed.Here()
+    yield found
+    found.end()
+    assert found.cluster.jobs > 3 * len(conformance.CASES)
+
+
 @pytest.mark.parametrize("case", cases(), ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, backend, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
+def test_case_here(case: Path, here: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, here, tmp_path, monkeypatch)
+
+
+def check(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.parent)
     directives = conformance.run_cases.directives(case)
     arguments = directives.get("args", "").format(data=case.parent / "data", tmp=tmp_path)

@@ -86,21 +86,31 @@ class Cluster:
         Raises:
             OperationError: an operator refused its input.
         """
-        home = self._call(lambda: self.home(cut))
-        if panels is not None:
-            home = home.where(f"panel >= {panels[0]} and panel < {panels[1]}")
-        answers = self._answers(home, step, {})
-        missed = [panel for panel, answer in answers.items() if isinstance(answer, Missed)]
-        if missed:
-            home = home.where(home["panel"].isin(missed))
-            answers |= self._answers(home, step, landmarks(step))
+        wanted = range(*panels) if panels is not None else range(cut.panels)
+        answers = self._answers(step, cut, wanted, {})
+        # First with the recipes that were missed, which may be all; then with whatever there is.
+        for everything in (False, True):
+            missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
+            if missed:
+                recipes = landmarks(step, None if everything else set(missed.values()))
+                answers |= self._answers(step, cut, sorted(missed), recipes)
         return _checked([answers[panel] for panel in sorted(answers)])
 
-    def _answers(self, home: Table, step: Step, recipes: Mapping[str, bytes]) -> dict[int, Any]:
+    def _answers(self, step: Step, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
+        """The answers of a job over some panels, which brings these recipes beside those of the step."""
         self.jobs += 1
         self._dirty = True
         task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names)
-        table = self._call(home.mapInArrow(task, SCHEMA).toArrow)
+
+        def job() -> Any:
+            home = self.home(cut)
+            if isinstance(wanted, range) and len(wanted) < cut.panels:
+                home = home.where(home["panel"].between(wanted[0], wanted[-1]))
+            elif len(wanted) < cut.panels:
+                home = home.where(home["panel"].isin(list(wanted)))
+            return home.mapInArrow(task, SCHEMA).toArrow()
+
+        table = self._call(job)
         found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)
         return {panel: pickle.loads(answer) for panel, answer in found}
 

@@ -2,7 +2,8 @@
 
 A job carries recipes for blocks that nearly always are there. So those that weigh much with all that they rest on, the
 landmarks, are left out of it: a reference stands for each. A worker that misses the block of a reference says so, and the
-job is run again for those panels with all recipes, down to the data that they began with. What a job carries has
+job is run again for those panels: with that recipe, and if this is not enough, with all of them, down to the data that
+they began with. What a job carries has
 a bound; what a lost block costs grows with the number of steps that led to it.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -31,16 +32,22 @@ class Reference(Recipe):
     """Stands for a recipe that was left out."""
 
     def make(self, panel: int, store: Store) -> Array:
-        raise MissingBlockError(self.name, panel)
+        first, last = self.cut.limits(panel)
+        found = store.read(self.name, panel, (last - first, self.cols), self.dtype)
+        if found is None:
+            raise MissingBlockError(self.name, panel)
+        return found
 
 
 def pickled(thing: Any) -> bytes:
     """A recipe or a step with references instead of the landmarks that it rests on."""
     from pyspark.cloudpickle import CloudPickler
 
+    top = thing.recipe if getattr(thing, "makes", False) else thing
+
     class Shallow(CloudPickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, Recipe) and value is not thing and value.is_landmark:
+            if isinstance(value, Recipe) and value is not top and value.is_landmark:
                 return Reference, (value.name, value.cut, value.cols, value.dtype)
             return super().reducer_override(value)
 
@@ -49,8 +56,8 @@ def pickled(thing: Any) -> bytes:
     return out.getvalue()
 
 
-def landmarks(step: Any) -> dict[str, bytes]:
-    """All landmarks that a step rests on, by name."""
+def landmarks(step: Any, names: Collection[str] | None = None) -> dict[str, bytes]:
+    """The landmarks of these names that a step rests on, pickled; without names, all of them."""
     found: dict[str, bytes] = {}
     left = list(recipes_in(step))
     seen: set[int] = set()
@@ -59,7 +66,7 @@ def landmarks(step: Any) -> dict[str, bytes]:
         if id(recipe) in seen:
             continue
         seen.add(id(recipe))
-        if recipe.is_landmark:
+        if recipe.is_landmark and (names is None or recipe.name in names):
             found[recipe.name] = pickled(recipe)
         for field in fields(recipe):
             left += recipes_in(getattr(recipe, field.name))

@@ -28,7 +28,7 @@ class SparkMatrix(InPanels):
 
     def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
         self.recipe = recipe
-        self.base: SparkMatrix | None = None
+        self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
         self.shape = recipe.cut.rows, recipe.cols
@@ -77,7 +77,7 @@ class SparkMatrix(InPanels):
         cut = Cut(last - first, base.cut.step)
         recipe = Rows(self.cluster.fresh(), cut, self.shape[1], base.dtype, base, first)
         found = SparkMatrix(recipe, self.cluster, self.folder)
-        found.base = self  # whose blocks it reads
+        found.base = [self]
         return found
 
     def panels(self, cells: int = 0) -> Iterator[tuple[int, Array]]:

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,8 +47,8 @@ def _answer(step: Step, panel: int, store: Store) -> bytes:
     try:
         with np.errstate(all="ignore"):
             return pickle.dumps(answered(step, panel, store))
-    except MissingBlockError:
-        return pickle.dumps(Missed())
+    except MissingBlockError as missing:
+        return pickle.dumps(Missed(missing.name))
     except OperationError as error:
         return pickle.dumps(Refusal(error.message, error.hint, isinstance(error, SizeError)))
     except MemoryError as error:
@@ -71,9 +71,13 @@ class Refusal:
 class Missed:
     """The answer of a panel for which a recipe was left out that is needed after all."""
 
+    name: str
+
 
 class Step:
-    """What is done with one panel."""
+    """What is done with one panel. One that `makes` blocks of its `recipe` for the first time has to have it with it."""
+
+    makes: ClassVar[bool] = False
 
     def answer(self, panel: int, store: Store) -> Any:
         """What the driver gets; it should be small."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,7 @@ class Parts(Step):
 class Keep(Step):
     """Makes the blocks of a matrix."""
 
+    makes: ClassVar[bool] = True
     recipe: Recipe
 
     def answer(self, panel: int, store: Store) -> None:
@@ -81,6 +82,7 @@ class Keep(Step):
 class Answer(Step):
     """The cells of a small matrix, for the driver."""
 
+    makes: ClassVar[bool] = True
     recipe: Recipe
 
     def answer(self, panel: int, store: Store) -> Array:
