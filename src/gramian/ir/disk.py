@@ -127,6 +127,10 @@ class InPanels:
         for first in range(0, self.shape[0], step):
             yield first, self.panel(first, min(self.shape[0], first + step))
 
+    def turned(self) -> Any:
+        """The transpose as a matrix of rows, if there is a better way to make it than on disk; else None."""
+        return None
+
 
 class DiskMatrix(InPanels):
     """A matrix on disk. `stored` is the type of its cells in the file, `dtype` that of the panels that come out."""
@@ -287,8 +291,11 @@ class DiskTranspose(InPanels):
         return DiskTranspose(self.base.as_type(dtype))
 
     @cached_property
-    def _written(self) -> DiskMatrix:
+    def _written(self) -> Any:
         """By squares that fit into memory: each is read once and written once, both in long enough pieces."""
+        turned = self.base.turned()
+        if turned is not None:
+            return turned
         rows, cols = self.base.shape
         found = DiskMatrix.new((cols, rows), self.base.folder, self.dtype)
         size = self.dtype.itemsize
@@ -300,13 +307,14 @@ class DiskTranspose(InPanels):
         return found
 
     @property
-    def written(self) -> DiskMatrix:
+    def written(self) -> Any:
         """The same as a matrix of rows."""
         with self._lock:
             return self._written
 
     def panel(self, first: int, last: int) -> Dense:
-        return self.written.panel(first, last)
+        found: Dense = self.written.panel(first, last)
+        return found
 
     def load(self) -> Dense:
         found: Dense = self.base.load().T
@@ -317,10 +325,10 @@ class DiskTranspose(InPanels):
         found = self.base[cols, rows]
         return found.T if isinstance(found, np.ndarray) else found
 
-    def copy(self) -> DiskMatrix:
+    def copy(self) -> Any:
         return self.written.copy()
 
-    def zeros(self) -> DiskMatrix:
+    def zeros(self) -> Any:
         return self.written.zeros()
 
 

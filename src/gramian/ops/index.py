@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import Frame
 from gramian.ir.op import Trait, define, missing
 from gramian.ir.scalar import as_int_argument, describe
@@ -154,7 +155,7 @@ def _region_text(region: Type) -> str:
 def store(target: Any, value: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> None:
     """Write into a matrix that nobody else holds."""
     rows, cols = bounds(target, 0, row, row_end), bounds(target, 1, column, column_end)
-    value = densify(value)
+    value = value.load() if isinstance(target, np.ndarray) and is_on_disk(value) else densify(value)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     if getattr(value, "shape", shape) != shape:
         raise SizeError(

@@ -6,6 +6,7 @@
     cluster     the driver's side: jobs, and what is to be cleaned up
     matrix      a distributed matrix as a value
     pipelines   pipelines over the rows of distributed matrices
+    ways        operators that are no pipelines, and run on the cluster all the same
     make        rand() and seq()
     files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
@@ -21,8 +22,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gramian.backends.local import READERS, LocalBackend
+from gramian.backends.local.dispatch import PLAIN
 from gramian.budget import Budget
 from gramian.ir.fused import Pipeline
+from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
 
@@ -30,6 +33,23 @@ if TYPE_CHECKING:
     from gramian.backends.spark.cluster import Cluster
 
 LEAST = 1 << 20  # bytes of a matrix that goes to the cluster with `-exec spark`: for less, a job is never worth while
+
+
+def on_driver(op: Op, local: Kernel, values: tuple[Any, ...]) -> Any:
+    """The result of a local kernel: by a pipeline, or with the operands on the driver.
+
+    Raises:
+        OperationError: they do not fit there, among others.
+    """
+    from gramian.backends.local.disk.home import NotEnoughMemoryError
+
+    try:
+        return local(*values)
+    except NotEnoughMemoryError as error:
+        hint = (
+            f"{describe_op(op)} needs its input on the driver, not on the cluster; allow the driver more with --memory"
+        )
+        raise NotEnoughMemoryError(error.message, hint) from None
 
 
 class SparkBackend(LocalBackend):
@@ -63,7 +83,7 @@ class SparkBackend(LocalBackend):
         from gramian.backends.spark.files import reader, writer
         from gramian.backends.spark.make import MAKERS
 
-        local = super().kernel(op)
+        local = self._with_ways(op, super().kernel(op))
         if op.name in READERS:
             assert local is not None
             return reader(self, op, local)
@@ -77,6 +97,28 @@ class SparkBackend(LocalBackend):
             return (local or op.kernel)(*values) if found is None else found
 
         return made
+
+    def _with_ways(self, op: Op, local: Kernel | None) -> Kernel | None:
+        """The kernel that looks for a way on the cluster first, if an operand lives there."""
+        from gramian.backends.spark.ways import NO, is_distributed, way_of
+
+        if local is None:
+            return None
+        way = way_of(op)
+
+        def kernel(*values: Any) -> Any:
+            if not any(value.__class__ not in PLAIN and is_distributed(value) for value in values):
+                return local(*values)
+            found = NO if way is None else way(self, op, values)
+            return on_driver(op, local, values) if found is NO else found
+
+        return kernel
+
+    def writable(self, target: Any) -> Any:
+        from gramian.backends.spark.ways import is_distributed
+        from gramian.backends.spark.ways.making import by_rows
+
+        return by_rows(target).writable() if is_distributed(target) else super().writable(target)
 
     def pipeline(self, pipeline: Pipeline) -> Kernel | None:
         from gramian.backends.spark.pipelines import DistributedPipeline

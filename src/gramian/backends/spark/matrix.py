@@ -34,7 +34,16 @@ class SparkMatrix(InPanels):
         self.shape = recipe.cut.rows, recipe.cols
         self.dtype = np.dtype(recipe.dtype)
         recipe.is_landmark  # noqa: B018  now, while what it rests on knows: later that could be deep
-        weakref.finalize(self, cluster.forget, recipe.name).atexit = False
+        self.watch(recipe.name)
+
+    def watch(self, name: str) -> None:
+        """The blocks of that name go when this matrix does."""
+        self._end = weakref.finalize(self, self.cluster.forget, name)
+        self._end.atexit = False
+
+    def unwatch(self) -> None:
+        """They stay, since another matrix has them."""
+        self._end.detach()
 
     def __repr__(self) -> str:
         return f"SparkMatrix({self.shape[0]}x{self.shape[1]})"
@@ -91,6 +100,22 @@ class SparkMatrix(InPanels):
     @property
     def T(self) -> DiskTranspose:
         return DiskTranspose(self)
+
+    def turned(self) -> SparkMatrix:
+        """The transpose as a matrix of rows, made on the cluster."""
+        from gramian.backends.spark.ways.recipes import Keep, Turned
+
+        rows, cols = self.shape
+        cut = cut_of(cols, rows, self.dtype.itemsize)
+        recipe = Turned(self.cluster.fresh(), cut, rows, self.recipe.dtype, self.recipe)
+        self.cluster.run(Keep(recipe), cut)
+        return SparkMatrix(recipe, self.cluster, self.folder)
+
+    def writable(self) -> SparkMatrix:
+        """A matrix of its own with the same cells, to write into."""
+        from gramian.backends.spark.ways.patches import PatchedMatrix
+
+        return PatchedMatrix.of(self)
 
     def copy(self) -> DiskMatrix:
         """A matrix of its own to write into."""

@@ -49,7 +49,7 @@ class DistributedPipeline:
         return pickle.dumps(self.pipeline.roots)
 
     def __call__(self, *operands: Any) -> Any:
-        bases = [o for at, o in enumerate(operands) if at in self.panels and type(o) is SparkMatrix]
+        bases = [o for at, o in enumerate(operands) if at in self.panels and isinstance(o, SparkMatrix)]
         if not bases or self.panels & self.whole:  # what is read in both ways, every panel would need twice
             return self.local(*operands)
         operands = tuple(self._whole(at, operand) for at, operand in enumerate(operands))
@@ -59,7 +59,7 @@ class DistributedPipeline:
 
     def _whole(self, at: int, operand: Any) -> Any:
         """A distributed operand that every panel needs has to be in the driver's memory, unless it is read by panels too."""
-        if type(operand) is SparkMatrix and at not in self.panels:
+        if isinstance(operand, SparkMatrix) and at not in self.panels:
             return self.backend.home.loaded([operand], "an operand of a product or of broadcasting")[0]
         return operand
 
@@ -83,7 +83,7 @@ class DistributedPipeline:
         return not is_partial(root) and size >= min(SMALL, self.backend.least)
 
     def _source(self, at: int, operand: Any, cut: Cut, base: SparkMatrix) -> Recipe | Given:
-        if type(operand) is not SparkMatrix:
+        if not isinstance(operand, SparkMatrix):
             return Given(operand, at in self.panels)
         recipe = operand.recipe
         return recipe if recipe.cut == cut else Rows("", cut, recipe.cols, recipe.dtype, recipe, 0)

@@ -101,6 +101,12 @@ class Given:
     value: Any
     by_panels: bool
 
+    def __post_init__(self) -> None:
+        if isinstance(
+            self.value, np.ndarray
+        ):  # a copy, since the script may write into it before a block is made again
+            object.__setattr__(self, "value", self.value.copy())
+
     def of(self, cut: Cut, panel: int) -> Any:
         return self.value[slice(*cut.limits(panel))] if self.by_panels else self.value
 

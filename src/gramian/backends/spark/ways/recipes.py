@@ -1,0 +1,375 @@
+"""What the workers do for operators that are no pipelines: recipes of their results, and steps that give small ones.
+
+Rows of another matrix are read wherever they are: from a block of this machine, or from one that is made again here.
+Operators that need rows from everywhere (a product of two distributed matrices, a transpose, rows in another order) read
+all blocks of an operand on every machine. That is their cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.work import Given, Step
+
+Source = Recipe | Given
+
+
+def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
+    """Some rows of a matrix; all of an operand that is needed as a whole."""
+    if isinstance(source, Given):
+        return source.value[first:last] if source.by_panels else source.value
+    parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
+    if not parts:
+        return np.empty((0, source.cols), source.dtype)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The panels that rows lie in, and where in each."""
+    if last <= first:
+        return
+    for number in range(first // cut.step, -(-last // cut.step)):
+        begin, end = cut.limits(number)
+        yield number, (max(first, begin) - begin, min(last, end) - begin)
+
+
+# -- panels for themselves ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Panels(Recipe):
+    """A function of the same rows of other matrices."""
+
+    function: Callable[..., Array]
+    sources: tuple[Source, ...]
+
+    def make(self, panel: int, store: Store) -> Array:
+        limits = self.cut.limits(panel)
+        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class Parts(Step):
+    """The same for a result that goes to the driver."""
+
+    function: Callable[..., Any]
+    sources: tuple[Source, ...]
+    cut: Cut
+
+    def answer(self, panel: int, store: Store) -> Any:
+        limits = self.cut.limits(panel)
+        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class Keep(Step):
+    """Makes the blocks of a matrix."""
+
+    recipe: Recipe
+
+    def answer(self, panel: int, store: Store) -> None:
+        self.recipe.block(panel, store)
+
+
+@dataclass(frozen=True)
+class Answer(Step):
+    """The cells of a small matrix, for the driver."""
+
+    recipe: Recipe
+
+    def answer(self, panel: int, store: Store) -> Array:
+        return np.array(self.recipe.make(panel, store), self.recipe.dtype)
+
+
+@dataclass(frozen=True)
+class Region(Step):
+    """Some cells of a matrix, for the driver."""
+
+    recipe: Recipe
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+
+    def answer(self, panel: int, store: Store) -> Array:
+        start, stop = self.recipe.cut.limits(panel)
+        block = self.recipe.block(panel, store)
+        return np.array(block[max(self.rows[0], start) - start : min(self.rows[1], stop) - start, slice(*self.cols)])
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An operator of which each row of the result is made of the same row of some operands, those at `places`.
+
+    A list of sizes at `images` says in its first entry how many rows there are.
+    """
+
+    op: str
+    values: tuple[Any, ...]
+    places: tuple[int, ...]
+    images: int | None
+    precision: str
+
+    def __call__(self, *panels: Array) -> Array:
+        from gramian.ir.cores import limited
+        from gramian.ir.sparse import densify
+
+        values = list(self.values)
+        for place, panel in zip(self.places, panels, strict=True):
+            values[place] = panel
+        if self.images is not None:
+            values[self.images] = values[self.images].replace(0, [len(panels[0])])
+        with limited(1):
+            found = local_kernel(self.op, self.precision)(*values)
+        return densify(found[0] if isinstance(found, tuple) else found)
+
+
+@lru_cache(maxsize=64)
+def local_kernel(name: str, precision: str) -> Callable[..., Any]:
+    """The kernel for matrices in memory."""
+    import gramian.ops  # noqa: F401  registers the operators
+    from gramian.backends.local import LocalBackend
+    from gramian.ir.op import REGISTRY
+
+    return LocalBackend(precision).kernel_in_memory(REGISTRY[name])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some columns: a slice, or marks."""
+
+    chosen: Any
+
+    def __call__(self, panel: Array) -> Array:
+        return panel[:, self.chosen]
+
+
+def side_by_side(*panels: Array) -> Array:
+    return np.concatenate(panels, axis=1)
+
+
+# -- rows at other places ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pieces(Recipe):
+    """Rows of other matrices one below the other: of each source those from a first one up to, but without, a last one.
+
+    `columns` are the limits of those that there are.
+    """
+
+    pieces: tuple[tuple[Source, int, int], ...]
+    columns: tuple[int, int | None] = (0, None)
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        parts = []
+        start = 0
+        for source, begin, end in self.pieces:
+            low, high = max(first - start, 0), min(last - start, end - begin)
+            if low < high:
+                parts.append(rows_of(source, begin + low, begin + high, store)[:, slice(*self.columns)])
+            start += end - begin
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Reversed(Recipe):
+    base: Recipe
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        rows = self.cut.rows
+        return np.asarray(rows_of(self.base, rows - last, rows - first, store)[::-1])
+
+
+@dataclass(frozen=True)
+class Gathered(Recipe):
+    """The rows with these numbers."""
+
+    base: Recipe
+    numbers: Array
+
+    def make(self, panel: int, store: Store) -> Array:
+        numbers = self.numbers[slice(*self.cut.limits(panel))]
+        found = np.empty((len(numbers), self.cols), self.dtype)
+        step = self.base.cut.step
+        for block in np.unique(numbers // step).tolist():
+            here = numbers // step == block
+            found[here] = self.base.block(block, store)[numbers[here] - block * step]
+        return found
+
+
+@dataclass(frozen=True)
+class Kept(Recipe):
+    """The rows that are marked; `ends` counts those up to the end of each panel of the base."""
+
+    base: Recipe
+    marks: Source
+    ends: tuple[int, ...]
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        parts = []
+        start = 0
+        for number, end in enumerate(self.ends):
+            if start < last and end > first:
+                limits = self.base.cut.limits(number)
+                here = np.flatnonzero(rows_of(self.marks, *limits, store)[:, 0])
+                here = here[max(first - start, 0) : min(last, end) - start]
+                parts.append(self.base.block(number, store)[here])
+            start = end
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Reshaped(Recipe):
+    """The same cells, row by row, in rows of another length."""
+
+    base: Recipe
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        start, stop = first * self.cols, last * self.cols
+        row = start // self.base.cols
+        cells = rows_of(self.base, row, -(-stop // self.base.cols), store).reshape(-1)
+        offset = row * self.base.cols
+        return np.asarray(cells[start - offset : stop - offset].reshape(last - first, self.cols))
+
+
+@dataclass(frozen=True)
+class Turned(Recipe):
+    """The transpose: each of its rows comes from all panels."""
+
+    base: Recipe
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        found = np.empty((last - first, self.cols), self.dtype)
+        for number in range(self.base.cut.panels):
+            found[:, slice(*self.base.cut.limits(number))] = self.base.block(number, store)[:, first:last].T
+        return found
+
+
+@dataclass(frozen=True)
+class Patched(Recipe):
+    """A matrix with other cells in some regions; later ones count."""
+
+    base: Recipe
+    patches: tuple[tuple[tuple[int, int], tuple[int, int], Any], ...]  # rows, columns, a number or a source
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        found = np.array(rows_of(self.base, first, last, store), self.dtype)
+        for (top, bottom), columns, value in self.patches:
+            low, high = max(first, top), min(last, bottom)
+            if low < high:
+                cells = value if isinstance(value, float) else rows_of(value, low - top, high - top, store)
+                found[low - first : high - first, slice(*columns)] = cells
+        return found
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Product(Recipe):
+    """left %*% right, or left %*% t(right): every panel of the left side meets all panels of the right one."""
+
+    left: Recipe
+    right: Recipe
+    turned: bool
+
+    def make(self, panel: int, store: Store) -> Array:
+        left = rows_of(self.left, *self.cut.limits(panel), store)
+        found = np.zeros((len(left), self.cols))
+        for number in range(self.right.cut.panels):
+            here = slice(*self.right.cut.limits(number))
+            block = self.right.block(number, store)
+            if self.turned:
+                found[:, here] = left @ block.T
+            else:
+                found += left[:, here] @ block
+        return found
+
+
+@dataclass(frozen=True)
+class Crossed(Recipe):
+    """t(left) %*% right, of which a panel belongs to some columns of the left side."""
+
+    left: Recipe
+    right: Source
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        found = np.zeros((last - first, self.cols))
+        for number in range(self.left.cut.panels):
+            limits = self.left.cut.limits(number)
+            found += self.left.block(number, store)[:, first:last].T @ rows_of(self.right, *limits, store)
+        return found
+
+
+def crossed(left: Array, right: Array) -> Array:
+    """What a panel adds to t(left) %*% right."""
+    return np.asarray(left.T @ right, np.float64)
+
+
+def gram(panel: Array) -> Array:
+    return np.asarray(panel.T @ panel, np.float64)
+
+
+# -- what goes on from row to row --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Running(Recipe):
+    """A running sum, product or extreme that goes on from what the panels before it came to."""
+
+    combine: np.ufunc
+    base: Recipe
+    before: Array  # a row for each panel but the first
+
+    def make(self, panel: int, store: Store) -> Array:
+        cells = rows_of(self.base, *self.cut.limits(panel), store).astype(np.float64, copy=False)
+        if panel == 0:
+            return np.asarray(self.combine.accumulate(cells, axis=0))
+        whole = np.concatenate([self.before[panel - 1 : panel], cells])
+        return np.asarray(self.combine.accumulate(whole, axis=0)[1:])
+
+
+@dataclass(frozen=True)
+class Total:
+    """What a panel comes to, in a row."""
+
+    combine: np.ufunc
+
+    def __call__(self, panel: Array) -> Array:
+        return np.asarray(self.combine.reduce(panel.astype(np.float64, copy=False), axis=0, keepdims=True))
+
+
+@dataclass(frozen=True)
+class SumProduct(Recipe):
+    """cumsumprod(): each panel begins with the last number of the one before it."""
+
+    base: Recipe
+    before: tuple[float, ...]
+
+    def make(self, panel: int, store: Store) -> Array:
+        from gramian.ops.cumulative import sum_product
+
+        cells = np.array(rows_of(self.base, *self.cut.limits(panel), store), np.float64)
+        if panel > 0:
+            cells[0, 0] += cells[0, 1] * self.before[panel - 1]
+        return sum_product(cells)
+
+
+def sum_product_step(panel: Array) -> tuple[float, float]:
+    """The last number that a panel comes to is a + b * the one before the panel."""
+    from gramian.ops.cumulative import sum_product
+
+    cells = np.array(panel, np.float64)
+    return float(sum_product(cells)[-1, 0]), float(np.prod(cells[:, 1]))

@@ -1,0 +1,118 @@
+"""Distributed matrices give what matrices in memory give, on the samples of all records.
+
+Here the workers' part runs in this process, where a step costs no job: Spark itself is in tests/spark.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import Sample, all_samples, convert
+
+from gramian.backends.local import LocalBackend
+from gramian.backends.spark import SparkBackend, matrix
+from gramian.backends.spark.blocks import Cut, Store
+from gramian.backends.spark.cluster import Cluster, _checked
+from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.ways.recipes import Pieces
+from gramian.backends.spark.work import Given, Task
+from gramian.budget import Budget
+from gramian.ir import sparse
+from gramian.ir.disk import is_on_disk
+from gramian.ir.op import Effect, Op
+from gramian.ir.values import ListValue
+from gramian.runtime.backend import kernel_of
+
+
+class Here(Cluster):
+    """A cluster that is this process. What travels is pickled all the same."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.jobs = 0
+        self._names = 0
+        self._dead: list[str] = []
+        self.store = Store(name)
+
+    def run(self, step: Any, cut: Cut, panels: Any = None, *more: Any, **others: Any) -> list[Any]:
+        self.jobs += 1
+        task = Task(self.name, pickle.loads(pickle.dumps(step)), ())
+        numbers = range(*(panels or (0, cut.panels)))
+        return _checked([pickle.loads(task._answer(number, self.store)) for number in numbers])
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[SparkBackend]:
+    found = SparkBackend(lambda: None, budget=Budget(), least=1)
+    found.cluster = Here(f"test-{id(found)}")
+    yield found
+    found.cluster.store.remove_all()
+
+
+@pytest.fixture(autouse=True)
+def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "PANEL_BYTES", 32)
+
+
+def distributed(backend: SparkBackend, cells: Any, step: int = 2) -> SparkMatrix:
+    pieces = ((Given(np.ascontiguousarray(cells), True), 0, len(cells)),)
+    recipe = Pieces(backend.cluster.fresh(), Cut(len(cells), step), cells.shape[1], str(cells.dtype), pieces)
+    return SparkMatrix(recipe, backend.cluster, backend.budget.scratch)
+
+
+def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
+    """Every choice of matrices to be distributed, as they are, in panels of different lengths, or as a transpose."""
+    matrices = [at for at, v in enumerate(values) if isinstance(v, np.ndarray) and v.size]
+    forms = {
+        "driver": lambda m, _: m,
+        "rows": lambda m, at: distributed(backend, m, 2 if at == matrices[0] else 3),
+        "turned": lambda m, _: distributed(backend, m.T, 1).T,
+    }
+    for chosen in itertools.product(forms, repeat=len(matrices)):
+        if set(chosen) != {"driver"}:
+            made = list(values)
+            for at, form in zip(matrices, chosen, strict=True):
+                made[at] = forms[form](made[at], at)
+            yield made
+
+
+def loaded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(loaded, value))
+    if isinstance(value, ListValue):
+        return [loaded(v) for v in value.items]
+    return value.load() if is_on_disk(value) else sparse.densify(value)
+
+
+def run(op: Op, values: list[Any], backend: LocalBackend) -> Any:
+    with np.errstate(all="ignore"):
+        return kernel_of(op, backend)(*values)
+
+
+def check(found: Any, expected: Any) -> None:
+    found, expected = loaded(found), loaded(expected)
+    assert type(found) is type(expected)
+    if isinstance(expected, str | bool | int):
+        assert found == expected
+    elif isinstance(expected, tuple | list):
+        for one, other in zip(found, expected, strict=True):
+            check(one, other)
+    elif isinstance(expected, np.ndarray | float):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+        assert np.shape(found) == np.shape(expected)
+
+
+SAMPLES = [s for s in all_samples() if s.op.effect is Effect.PURE]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_samples(sample: Sample, backend: SparkBackend) -> None:
+    values = convert(sample.op, sample.values())
+    expected = run(sample.op, values, LocalBackend())
+    for made in itertools.islice(variants(backend, values), 12):
+        check(run(sample.op, made, backend), expected)

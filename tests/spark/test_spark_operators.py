@@ -1,0 +1,305 @@
+"""Operators on distributed matrices give what they give in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gramian.backends.local import LocalBackend
+from gramian.backends.spark import SparkBackend, matrix
+from gramian.backends.spark.blocks import Cut
+from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.ways import WAYS
+from gramian.backends.spark.ways.recipes import Pieces
+from gramian.backends.spark.work import Given
+from gramian.budget import Budget
+from gramian.errors import OperationError
+from gramian.ir.disk import is_on_disk
+from gramian.ir.op import REGISTRY
+from gramian.ir.sparse import densify
+from gramian.ir.values import ListValue
+from gramian.runtime.backend import kernel_of
+
+MEMORY = LocalBackend()
+STEP = 7  # rows of a panel
+
+
+@pytest.fixture(scope="module")
+def backend(spark: Any) -> Iterator[SparkBackend]:
+    found = SparkBackend(lambda: spark, budget=Budget(), least=1)
+    yield found
+    found.cluster.close()
+
+
+@pytest.fixture(autouse=True)
+def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "PANEL_BYTES", 8 * 3 * STEP)
+
+
+def distributed(backend: SparkBackend, cells: Any, step: int = STEP) -> SparkMatrix:
+    pieces = ((Given(np.ascontiguousarray(cells), True), 0, len(cells)),)
+    recipe = Pieces(backend.cluster.fresh(), Cut(len(cells), step), cells.shape[1], str(cells.dtype), pieces)
+    return SparkMatrix(recipe, backend.cluster, backend.budget.scratch)
+
+
+def loaded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(loaded, value))
+    return value.load() if is_on_disk(value) else densify(value)
+
+
+def run(backend: Any, name: str, values: list[Any]) -> Any:
+    with np.errstate(all="ignore"):
+        return kernel_of(REGISTRY[name], backend)(*values)
+
+
+def check(found: Any, expected: Any, what: str) -> None:
+    found, expected = loaded(found), loaded(expected)
+    if isinstance(expected, tuple):
+        for one, other in zip(found, expected, strict=True):
+            check(one, other, what)
+        return
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11, err_msg=what)
+    assert np.shape(found) == np.shape(expected), what
+
+
+def sizes(*numbers: int) -> ListValue:
+    return ListValue(list(numbers))
+
+
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(23, 5))
+Y = RNG.normal(size=(23, 3))
+V = RNG.normal(size=(23, 1))
+W = RNG.normal(size=(5, 40))
+HOLES = X * (X > 1)
+GROUPS = RNG.integers(1, 5, size=(23, 1)).astype(float)
+KINDS = RNG.integers(1, 4, size=(23, 1)).astype(float)
+WEIGHTS = RNG.integers(1, 9, size=(23, 1)).astype(float)
+IMAGES = RNG.normal(size=(23, 2 * 4 * 4))
+FILTERS = RNG.normal(size=(3, 2 * 9))
+IN, FILTER, ONE = sizes(23, 2, 4, 4), sizes(3, 2, 3, 3), sizes(1, 1)
+POOL = [sizes(23, 2, 4, 4), sizes(2, 2), sizes(2, 2), sizes(0, 0)]
+MEANS = RNG.normal(size=(2, 1))
+NOTHING = [None] * 3
+
+# What runs without its matrices passing through the driver.
+CASES: dict[str, list[tuple[str, list[Any]]]] = {
+    "index": [
+        ("rightIndex", [X, 3, 17, 2, 4]),
+        ("rightIndex", [X, 3, 17, None, None]),
+        ("rightIndex", [X, None, None, 4, None]),
+        ("rightIndex", [X, 5, None, None, None]),
+        ("cbind", [X, Y, X]),
+        ("rbind", [X, W[:, :5], X[:1]]),
+        ("cbind", [ListValue([X, V])]),
+        ("matrix", [X, 5, 23, True]),
+        ("matrix", [X, 115, 1, True]),
+        ("matrix", [X, 115, 1, False]),
+        ("matrix", [X, 5, 23, False]),
+        ("rev", [X]),
+        ("roll", [X, 7]),
+        ("roll", [X, -24]),
+        ("roll", [X, 23]),
+    ],
+    "writing": [
+        ("leftIndex", [X, Y[:4], 9, 12, 2, 4]),
+        ("leftIndex", [X, W[:, :5], 9, 13, None, None]),
+        ("leftIndex", [X, 2.5, 3, None, 4, None]),
+        ("leftIndex", [X, V, None, None, 3, None]),
+    ],
+    "products": [
+        ("%*%", [X, W]),
+        ("%*%", [X.T, Y]),
+        ("%*%", [X, X.T]),
+        ("%*%", [X[:1], X.T]),
+        ("%*%", [W.T, X.T]),
+        ("%*%", [X, W @ W.T]),
+        ("%*%", [RNG.normal(size=(13, 23)), RNG.normal(size=(23, 14))]),
+        ("%*%", [RNG.normal(size=(23, 13)).T, RNG.normal(size=(23, 14))]),
+    ],
+    "cumulative": [
+        *[(name, [X]) for name in ("cumsum", "cumprod", "cummin", "cummax", "rowcumsum")],
+        ("cumsum", [np.where(np.arange(23)[:, None] == 9, np.nan, X)]),
+        ("cumsumprod", [X[:, :2]]),
+    ],
+    "rows": [
+        ("removeEmpty", [HOLES, "rows", None, True]),
+        ("removeEmpty", [X, "rows", np.arange(23.0)[:, None] % 3, True]),
+        ("removeEmpty", [X, "rows", np.zeros((23, 1)), True]),
+        ("removeEmpty", [X, "rows", np.arange(23.0)[None, :] % 2, False]),
+        ("removeEmpty", [X * np.array([1.0, 0, 1, 0, 1]), "cols", None, True]),
+        ("removeEmpty", [X, "cols", np.array([[0.0, 1, 1, 0, 0]]), True]),
+        ("order", [X, 2, False, False]),
+        ("order", [GROUPS, 1, True, True]),
+        ("order", [np.hstack([GROUPS, KINDS, V]), np.array([[2.0, 1.0]]), True, False]),
+        ("replace", [HOLES, 0.0, 3.0]),
+        ("is.na", [X]),
+        ("ifelse", [HOLES, V, 3]),
+        ("outer", [V, W[:1], "<"]),
+        ("pnorm", [X, 0.0, 1.0, True]),
+        ("qnorm", [1 / (1 + np.exp(-X)), 0.0, 1.0]),
+        ("rowCountDistinct", [np.hstack([GROUPS, KINDS])]),
+        ("countDistinct", [np.hstack([GROUPS, KINDS]), "r"]),
+    ],
+    "tables": [
+        ("table", [GROUPS, KINDS, *NOTHING, None]),
+        ("table", [GROUPS, 2, *NOTHING, None]),
+        ("table", [GROUPS, KINDS, WEIGHTS, *NOTHING]),
+        ("table", [GROUPS, KINDS, None, 2, 6, None]),
+        ("table", [np.arange(1.0, 24)[:, None], KINDS, *NOTHING, None]),
+        *[
+            ("aggregate", [V, GROUPS, fn, None, None, None])
+            for fn in ("sum", "count", "mean", "variance", "min", "max")
+        ],
+        ("aggregate", [V, GROUPS, "centralmoment", None, 3, None]),
+        ("aggregate", [V, GROUPS, "variance", WEIGHTS, None, None]),
+        ("aggregate", [X, GROUPS, "mean", None, None, 3]),
+        ("aggregate", [X, GROUPS, "variance", None, None, 6]),
+        ("aggregate", [X, GROUPS, "min", None, None, 6]),
+    ],
+    "images": [
+        ("bias_add", [IMAGES, MEANS]),
+        ("bias_multiply", [IMAGES, MEANS]),
+        ("conv2d", [IMAGES, FILTERS, IN, FILTER, ONE, ONE]),
+        ("conv2d_backward_data", [FILTERS, RNG.normal(size=(23, 48)), IN, FILTER, ONE, ONE]),
+        ("conv2d_backward_filter", [IMAGES, RNG.normal(size=(23, 48)), IN, FILTER, ONE, ONE]),
+        ("max_pool", [IMAGES, *POOL]),
+        ("avg_pool", [IMAGES, *POOL]),
+        ("max_pool_backward", [IMAGES, RNG.normal(size=(23, 8)), *POOL]),
+        ("avg_pool_backward", [IMAGES, RNG.normal(size=(23, 8)), *POOL]),
+        ("batch_norm2d", [IMAGES, MEANS, MEANS, MEANS, MEANS**2, "test", 1e-5, 0.9]),
+    ],
+}
+
+
+def spread(backend: SparkBackend, values: list[Any], which: Any) -> list[Any]:
+    def form(value: Any) -> Any:
+        if isinstance(value, ListValue) and any(isinstance(item, np.ndarray) for item in value.items):
+            return ListValue([form(item) for item in value.items])
+        return which(value) if isinstance(value, np.ndarray) else value
+
+    return [form(value) for value in values]
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_on_the_cluster(family: str, backend: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All matrices with many rows are distributed, and none of their large results comes back."""
+    cases = []
+    for name, values in CASES[family]:
+        made = spread(backend, values, lambda v: distributed(backend, v) if len(v) >= 20 else v)
+        cases.append((name, made, run(MEMORY, name, values)))
+    through = []
+    monkeypatch.setattr(SparkMatrix, "panel", lambda self, first, last: through.append((first, last)))
+    found = [run(backend, name, made) for name, made, _ in cases]
+    monkeypatch.undo()
+    assert not through
+    for (name, _, expected), one in zip(cases, found, strict=True):
+        check(one, expected, f"{name} of {family}")
+
+
+BESIDE = [
+    CASES["index"][4],
+    CASES["index"][5],
+    CASES["writing"][0],
+    *CASES["products"][1:3],
+    *CASES["products"][-2:],
+    CASES["rows"][1],
+    CASES["rows"][12],
+    CASES["tables"][2],
+    CASES["tables"][-2],
+    CASES["images"][3],
+    CASES["images"][7],
+]
+
+
+def test_beside_matrices_of_the_driver(backend: SparkBackend) -> None:
+    """Only the first, or only the last matrix is distributed, in panels of another length."""
+    for name, values in BESIDE:
+        matrices = [at for at, v in enumerate(values) if isinstance(v, np.ndarray)]
+        expected = run(MEMORY, name, values)
+        for at in (matrices[0], matrices[-1]):
+            made = [distributed(backend, v, 5) if i == at else v for i, v in enumerate(values)]
+            check(run(backend, name, made), expected, f"{name} with argument {at}")
+
+
+def test_every_way_has_a_case() -> None:
+    assert set(WAYS) - {name for cases in CASES.values() for name, _ in cases} <= {"append"}
+
+
+def test_two_large_matrices(backend: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products and transposes of matrices of which none may come to the driver."""
+    monkeypatch.setattr("gramian.backends.spark.ways.products.LARGEST_GIVEN", 8)
+    monkeypatch.setattr("gramian.backends.spark.ways.products.SMALL", 8)
+    a, b, c = RNG.normal(size=(23, 17)), RNG.normal(size=(17, 14)), RNG.normal(size=(20, 17))
+    A, B, C = (distributed(backend, m) for m in (a, b, c))
+    check(run(backend, "%*%", [A, B]), a @ b, "A B")
+    check(run(backend, "%*%", [A, C.T]), a @ c.T, "A C'")
+    check(run(backend, "%*%", [A.T, A]), a.T @ a, "A' A")
+    check(run(backend, "%*%", [B.T, A.T]), (a @ b).T, "B' A'")
+    check(run(backend, "cumsum", [A.T]), np.cumsum(a.T, axis=0), "cumsum of a transpose")
+    check(run(backend, "+", [A.T, distributed(backend, a.T)]), 2 * a.T, "a transpose and a matrix by rows")
+
+
+def test_writing_again_and_again(backend: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gramian.backends.spark.ways.patches.MOST", 4)
+    base = distributed(backend, X)
+    made, expected = backend.writable(base), X.copy()
+    column = V.copy()
+    for at in range(6):
+        for target in (made, expected):
+            target[at * 3 : at * 3 + 4, 1:3] = float(at)
+            target[at : at + 1, 0:1] = column[at : at + 1]
+        if at % 2:
+            check(made, expected, f"after {at}")
+    made[0:23, 4:5] = distributed(backend, V)
+    column[:] = 0
+    expected[:, 4:5] = V
+    check(made, expected, "in the end")
+    check(base, X, "the base")
+
+
+def test_operands_that_are_written_later(backend: SparkBackend) -> None:
+    """A block that is lost is made again of what the operands were."""
+    column = V.copy()
+    for name in ("*", "cbind"):
+        found = run(backend, name, [distributed(backend, X), column])
+        expected = run(MEMORY, name, [X, V])
+        column[:] = 7
+        lost = distributed(backend, X)
+        backend.cluster._dead.append(found.recipe.name)
+        check(lost, X, "a job that removes the blocks")
+        check(found, expected, name)
+        column[:] = V
+
+
+def test_what_an_operator_refuses(backend: SparkBackend) -> None:
+    wrong = GROUPS.copy()
+    wrong[16] = 0
+    for name, values in (
+        ("table", [wrong, KINDS, *NOTHING, None]),
+        ("aggregate", [V, wrong, "sum", None, None, None]),
+        ("cbind", [X, W]),
+        ("rightIndex", [X, 24, None, None, None]),
+        ("order", [X, 6, False, False]),
+        ("conv2d", [IMAGES, FILTERS, sizes(22, 2, 4, 4), FILTER, ONE, ONE]),
+        ("%*%", [X, Y]),
+        ("cumsumprod", [X]),
+    ):
+        with pytest.raises(OperationError) as expected:
+            run(MEMORY, name, values)
+        with pytest.raises(OperationError) as found:
+            run(backend, name, spread(backend, values, lambda v: distributed(backend, v)))
+        assert str(found.value) == str(expected.value)
+
+
+def test_what_needs_its_input_on_the_driver(backend: SparkBackend) -> None:
+    small = SparkBackend(backend.start, budget=Budget(1 << 29), least=1)
+    huge = distributed(small, np.zeros((1, 3)))
+    huge.shape = (50_000_000, 3)
+    with pytest.raises(OperationError, match=r"svd\(\) needs 2\.4 GB in memory, but of the budget") as error:
+        run(small, "svd", [huge])
+    assert "svd() needs its input on the driver" in str(error.value.hint)
