@@ -202,18 +202,9 @@ def test_a_failed_write_leaves_what_was_there(backend: SparkBackend, tmp_path: P
     (tmp_path / "y").write_text("old")
     found = read(backend, tmp_path / "x.npy")
     os.unlink(tmp_path / "x.npy")
-    backend.cluster.run(Forget(found.recipe.name), found.recipe.cut)
     from gramian.backends.spark.files import writer
 
     with pytest.raises(OperationError):
         writer(REGISTRY["write"].kernel)(found, str(tmp_path / "y"), "csv", *[None] * 8)
     assert (tmp_path / "y").read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["y"]
-
-
-class Forget(Step):
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def answer(self, panel: int, store: Store) -> None:
-        store.remove([self.name])

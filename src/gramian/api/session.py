@@ -68,9 +68,7 @@ class Session:
 
     def close(self) -> None:
         """Removes what the session keeps. Results on the cluster, and DataFrames made of them, are then gone."""
-        cluster = vars(self.backend).get("cluster")  # which has perhaps never been needed
-        if cluster is not None:
-            cluster.close()
+        self.backend.end()
         self._end()
 
     def run(

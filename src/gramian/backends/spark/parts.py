@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from gramian.backends.spark.blocks import Array, Recipe, Store
+from gramian.backends.spark.blocks import OWN_BYTES, Array, Recipe, Store
 from gramian.backends.spark.work import Step
 from gramian.errors import OperationError
 from gramian.io import binary, csv, libsvm, parquet, text
@@ -26,6 +27,7 @@ from gramian.io.plan import ReadPlan
 from gramian.io.rows import nonzeros
 from gramian.io.writing import fill
 
+PIECE_BYTES = 100  # about what the place of some rows in a file takes in a job
 SHARED = "workers need the file under the same path as the driver: put it into a file system that they share"
 _NO_ROW = re.compile(rb"^[ \t\r]*(?:#|\n)", re.MULTILINE)
 
@@ -134,6 +136,10 @@ class FromPieces(Recipe):
     plan: ReadPlan
     pieces: tuple[tuple[Piece, ...], ...]  # of each panel
 
+    @cached_property
+    def weight(self) -> int:
+        return OWN_BYTES + PIECE_BYTES * sum(map(len, self.pieces))
+
     def make(self, panel: int, store: Store) -> Array:
         found = []
         for piece in self.pieces[panel]:
@@ -145,6 +151,10 @@ class FromPieces(Recipe):
 @dataclass(frozen=True)
 class InPlace(FromPieces):
     """A matrix whose files hold its cells as they are: its blocks are parts of them, and need no files of their own."""
+
+    @property
+    def is_landmark(self) -> bool:
+        return False  # no worker would ever find a block of it
 
     def block(self, panel: int, store: Store) -> Array:
         if len(self.pieces[panel]) > 1:
@@ -158,6 +168,10 @@ class FromCells(Recipe):
 
     plan: ReadPlan
     places: tuple[tuple[tuple[Seen, Place], ...], ...]  # of each panel, those with cells of it
+
+    @cached_property
+    def weight(self) -> int:
+        return OWN_BYTES + PIECE_BYTES * sum(map(len, self.places))
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)

@@ -21,6 +21,7 @@ from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.files import matrix_of
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
 from gramian.backends.spark.parts import SHARED, Cells, InPlace, Seen, whole_file
+from gramian.backends.spark.session import failed
 from gramian.backends.spark.work import Refusal
 from gramian.errors import OperationError
 from gramian.io import binary
@@ -54,7 +55,11 @@ def matrix_of_table(backend: SparkBackend, table: Table, folder: str) -> SparkMa
     """
     target = tempfile.mkdtemp(prefix="gramian-table-", dir=folder)
     os.chmod(target, 0o777)  # workers may run as somebody else
-    written = _numbers(table).mapInArrow(_TakeRows(target), "part long, rows long, answer binary").toArrow()
+    taken = _numbers(table).mapInArrow(_TakeRows(target), "part long, rows long, answer binary")
+    try:
+        written = taken.toArrow()
+    except Exception as error:
+        raise failed(error) from error
     for answer in written["answer"].to_pylist():
         if answer is not None:
             refusal = pickle.loads(answer)
@@ -220,6 +225,7 @@ class _GiveRows:
                 for first in range(start, stop, ROWS):
                     cells = block[first - start : first - start + ROWS]
                     yield batch_of(cells, first, self.names, self.array, self.row)
+                store.unwritten.clear()
 
 
 def table_of(backend: SparkBackend, value: Any, array: str | None = None, row: str | None = None) -> Table:
