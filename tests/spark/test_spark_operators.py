@@ -161,6 +161,27 @@ CASES: dict[str, list[tuple[str, list[Any]]]] = {
         ("aggregate", [X, GROUPS, "variance", None, None, 6]),
         ("aggregate", [X, GROUPS, "min", None, None, 6]),
     ],
+    "statistics": [
+        ("moment", [V, 3, None]),
+        ("moment", [V, WEIGHTS, 2]),
+        ("cov", [V, WEIGHTS, None]),
+        ("cov", [V, WEIGHTS, WEIGHTS]),
+        ("mean", [V, WEIGHTS]),
+        ("colVars", [X]),
+        ("colProds", [X]),
+        ("prod", [X]),
+        ("contains", [X, 2.0]),
+        ("contains", [X, X[17:18].copy()]),
+        ("unique", [KINDS, "rc"]),
+        ("countDistinct", [GROUPS, "rc"]),
+        ("lower.tri", [X, False, True]),
+        ("upper.tri", [RNG.normal(size=(23, 25)), True, True]),
+        ("diag", [X @ X.T]),
+        ("trace", [X @ X.T]),
+        ("part", [X, X[:20, :2].copy(), 2, 3]),
+        ("sumTo", [X, V]),
+        ("sumTo", [X, X[:1].copy()]),
+    ],
     "images": [
         ("bias_add", [IMAGES, MEANS]),
         ("bias_multiply", [IMAGES, MEANS]),
@@ -172,6 +193,7 @@ CASES: dict[str, list[tuple[str, list[Any]]]] = {
         ("max_pool_backward", [IMAGES, RNG.normal(size=(23, 8)), *POOL]),
         ("avg_pool_backward", [IMAGES, RNG.normal(size=(23, 8)), *POOL]),
         ("batch_norm2d", [IMAGES, MEANS, MEANS, MEANS, MEANS**2, "test", 1e-5, 0.9]),
+        ("batch_norm2d", [IMAGES, MEANS, MEANS, MEANS, MEANS**2, "train", 1e-5, 0.9]),
     ],
 }
 
@@ -227,7 +249,11 @@ def test_beside_matrices_of_the_driver(backend: SparkBackend) -> None:
 
 
 def test_every_way_has_a_case() -> None:
-    assert set(WAYS) - {name for cases in CASES.values() for name, _ in cases} <= {"append"}
+    assert set(WAYS) - {name for cases in CASES.values() for name, _ in cases} <= {
+        "append",
+        "rowCountDistinctApprox",
+        "countDistinctApprox",
+    }
 
 
 def test_two_large_matrices(backend: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 making     distributed operands and results
 recipes    what the workers do
-index, products, rows, tables   the ways by family
+index, products, rows, statistics, tables   the ways by family
 
 What has no way here goes the ways of matrices on disk: as a pipeline, through the driver some rows at a time, or with its
 operands in the driver's memory, if they fit there.
@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gramian.backends.local.disk.pipelines import NO
-from gramian.backends.spark.ways import index, products, rows, tables
+from gramian.backends.spark.ways import index, products, rows, statistics, tables
 from gramian.backends.spark.ways.making import Way, is_distributed
 from gramian.ir.certain import FALLIBLE
 from gramian.ir.op import Op, Trait
 
-WAYS: Mapping[str, Way] = {**index.WAYS, **products.WAYS, **rows.WAYS, **tables.WAYS}
+WAYS: Mapping[str, Way] = {**index.WAYS, **products.WAYS, **rows.WAYS, **statistics.WAYS, **tables.WAYS}
 
 
 def way_of(op: Op) -> Way | None:
