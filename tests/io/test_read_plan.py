@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gramian.errors import OperationError
@@ -162,4 +163,20 @@ def test_folders_that_are_no_data() -> None:
     Path("z", "a").write_bytes(b"")
     Path("z", "b").write_bytes(b"")
     with pytest.raises(OperationError, match="always one file"):
+        read_value("z", {"format": "mm"})
+    np.save("z/a.npy", np.ones((2, 3)))
+    np.save("z/b.npy", np.ones((2, 2)))
+    Path("z", "a").unlink()
+    Path("z", "b").unlink()
+    with pytest.raises(
+        OperationError, match=r"the parts of 'z' have different columns: 'z/b.npy' has 2, 'z/a.npy' has 3"
+    ):
         read_value("z", {"format": "binary"})
+
+
+def test_arrays_in_parts() -> None:
+    Path("x").mkdir()
+    first, second = np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(9, dtype=np.int32).reshape(3, 3))
+    np.save("x/part-0.npy", first)
+    np.save("x/part-1.npy", second)
+    np.testing.assert_array_equal(read_value("x", {"rows": 5, "cols": 3}), np.vstack([first, second]))

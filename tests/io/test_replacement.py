@@ -180,6 +180,25 @@ def test_what_is_no_file() -> None:
             write_value(1, path, {})
 
 
+def test_folders_of_other_things_are_kept() -> None:
+    Path("results/model").mkdir(parents=True)
+    Path("results/history.csv").write_text("1,2")
+    with pytest.raises(OperationError, match="this would replace the folder"):
+        write_value(MATRIX, "results", {})
+    assert Path("results/history.csv").read_text() == "1,2"
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["part-00000", "_SUCCESS", ".part-00000.crc"], ["0-m-00000", "1-m-00001"], ["0", "1"]]
+)
+def test_folders_of_parts_are_replaced(names: list[str]) -> None:
+    Path("x").mkdir()
+    for name in names:
+        Path("x", name).write_text("")
+    write_value(3, "x", {})
+    assert read_value("x", {}) == 3
+
+
 def test_home_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("home", "me").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "me"))

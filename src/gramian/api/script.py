@@ -61,7 +61,10 @@ class Script:
         Raises:
             ScriptError: something went wrong, with its place.
         """
-        self._execution.run()
+        try:
+            self._execution.run()
+        finally:
+            self._execution.backend.end()
 
     @cached_property
     def _execution(self) -> Execution:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from gramian.errors import OperationError
 from gramian.io.csv_frame import check_flat, typed
-from gramian.io.files import failing_as, first_bytes, only_file
-from gramian.ir.disk import DiskMatrix, DiskTranspose, File, Room, is_on_disk
+from gramian.io.files import failing_as, first_bytes, only_file, part_files
+from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, File, Room, is_on_disk, put
 from gramian.ir.frame import Frame
 from gramian.ir.sparse import is_sparse, settle
 
@@ -31,8 +31,31 @@ def sizes(path: str, data_type: str) -> tuple[int, int]:
     if data_type == "frame":
         with _arrow_file(path, mapped=True) as file:
             return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)), len(file.schema)
-    shape = _sparse_shape(path) if first_bytes(path, 16).startswith(ZIP) else _load(path, mapped=True).shape
+    shape = _sparse_shape(path) if first_bytes(path, 16).startswith(ZIP) else _shape(path)
     return int(shape[0]), int(shape[1])
+
+
+def parts(path: str) -> list[tuple[str, int]]:
+    """The .npy files of a matrix, one or a folder of them, each with its number of rows; they have the same columns."""
+    with failing_as("read", path):
+        files = part_files(path)
+    shapes = [_load(file, mapped=True).shape for file in files]
+    for file, shape in zip(files, shapes, strict=True):
+        if shape[1] != shapes[0][1]:
+            raise OperationError(
+                f"the parts of '{path}' have different columns: '{file}' has {shape[1]}, '{files[0]}' has {shapes[0][1]}"
+            )
+    return [(file, shape[0]) for file, shape in zip(files, shapes, strict=True)]
+
+
+def rows_of(path: str, first: int, last: int) -> npt.NDArray[Any]:
+    """Some rows of one .npy file, mapped into memory."""
+    return _load(path, mapped=True)[first:last]
+
+
+def _shape(path: str) -> tuple[int, int]:
+    found = parts(path)
+    return sum(rows for _, rows in found), _load(found[0][0], mapped=True).shape[1]
 
 
 def read_matrix(plan: ReadPlan, room: Room) -> Any:
@@ -40,11 +63,25 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
     if first_bytes(plan.path, 16).startswith(ZIP):
         room.require(_unpacked(plan.path), f"reading '{plan.path}'")
         return _load_sparse(plan.path)
+    files = parts(plan.path)
+    if len(files) > 1:
+        return _from_parts(plan.path, files, room)
     there = _load(plan.path, mapped=True)
     found = room.place(*there.shape)
     if not isinstance(found, np.ndarray):
         return _in_place(plan.path, there).as_type(found.dtype)
     return np.ascontiguousarray(_load(plan.path, mapped=False), dtype=found.dtype)
+
+
+def _from_parts(path: str, files: list[tuple[str, int]], room: Room) -> Any:
+    found = room.place(*_shape(path))
+    at = 0
+    for file, rows in files:
+        there = _load(file, mapped=True)
+        for first in range(0, rows, step := max(1, BATCH // max(1, there.shape[1]))):
+            put(found, at + first, np.ascontiguousarray(there[first : first + step], dtype=found.dtype))
+        at += rows
+    return found
 
 
 def _in_place(path: str, there: Any) -> Any:

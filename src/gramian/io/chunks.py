@@ -72,10 +72,11 @@ def places(path: str, *, skip_header: bool = False) -> Iterator[Place]:
             first = line.removeprefix(BOM).rstrip(b"\r\n")
             if line and header in (None, first):
                 header, start = first, len(line)
-        yield from _places_in(part, start)
+        yield from places_in(part, start)
 
 
-def _places_in(path: str, start: int) -> Iterator[Place]:
+def places_in(path: str, start: int) -> Iterator[Place]:
+    """The chunks of one file from some byte on, at which a line begins."""
     with failing_as("read", path), open(path, "rb") as file:
         end = os.fstat(file.fileno()).st_size
         if file.read(len(BOM) + 1) == BOM:

@@ -45,7 +45,7 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
     cols = plan.cols or text.partition(b"\n")[0].count(plan.sep.encode()) + 1
     cells = Cells(cols, text.count(b"\n") * total_bytes(plan.path) // len(text), room)
     del text
-    for block in in_order(lambda place: _parse(place.read(), cols, plan), chain([first], rest)):
+    for block in in_order(lambda place: parse_chunk(place.read(), cols, plan), chain([first], rest)):
         cells.append(block)
     return cells.matrix()
 
@@ -128,7 +128,7 @@ class Cells:
         return self._matrix[: self._used]  # memory that an earlier matrix has left cannot shrink
 
 
-def _parse(chunk: Chunk, cols: int, plan: ReadPlan) -> Matrix:
+def parse_chunk(chunk: Chunk, cols: int, plan: ReadPlan) -> Matrix:
     """All cells of a chunk in one vector."""
     cells = _parse_columns(chunk.text, cols, plan) if cols < _WIDE else None
     if cells is None:

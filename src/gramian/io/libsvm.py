@@ -36,7 +36,7 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
     from scipy.sparse import csr_array, vstack
 
     room.require(total_bytes(plan.path), f"reading '{plan.path}'")
-    blocks = list(in_order(lambda place: _parse(place.read(), plan), places(plan.path)))
+    blocks = list(in_order(lambda place: parse_chunk(place.read(), plan), places(plan.path)))
     if not blocks:
         raise OperationError(f"'{plan.path}' is empty")
     matrix = vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
@@ -89,7 +89,7 @@ def separator_of(line: bytes) -> str:
     return next((sep for sep in (",", ";") if sep.encode() in line.partition(b"#")[0]), " ")
 
 
-def _parse(chunk: Chunk, plan: ReadPlan) -> Any:
+def parse_chunk(chunk: Chunk, plan: ReadPlan) -> Any:
     """The rows of a chunk. Lines without anything, and comments behind #, count for nothing."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -36,6 +36,17 @@ def sizes(path: str) -> tuple[int, int, int]:
     return int(rows), int(cols), int(entries)
 
 
+def first_cell(path: str) -> int | None:
+    """The byte at which the cells begin, if they are lines of row, column and value: those of format text."""
+    with failing_as("read", path), open(only_file(path, "mm"), "rb") as file:
+        words = file.readline().lower().split()
+        if words[2:] not in ([b"coordinate", kind, b"general"] for kind in (b"real", b"integer", b"double")):
+            return None
+        while (line := file.readline()).startswith(b"%") or (line and not line.strip()):
+            pass
+        return file.tell()
+
+
 def read_matrix(plan: ReadPlan, room: Room) -> Any:
     import scipy.io
 
@@ -50,10 +61,13 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
 
 
 def write_matrix(file: IO[bytes], matrix: Any) -> None:
-    rows, cols = matrix.shape
-    header = f"%%MatrixMarket matrix coordinate real general\n{rows} {cols} {nonzeros(matrix)}\n"
-    file.write(header.encode())
+    file.write(header(matrix.shape, nonzeros(matrix)))
     text.write_matrix(file, matrix)
+
+
+def header(shape: tuple[int, int], nnz: int) -> bytes:
+    """What stands before the cells."""
+    return f"%%MatrixMarket matrix coordinate real general\n{shape[0]} {shape[1]} {nnz}\n".encode()
 
 
 def _from_file(path: str, function: Callable[[str], Any]) -> Any:

@@ -51,6 +51,32 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
     return matrix
 
 
+def row_groups(path: str) -> list[tuple[str, int, int]]:
+    """The groups of rows of a matrix, each with its file, its number there and its rows.
+
+    Raises:
+        OperationError: a column holds something else than numbers.
+    """
+    with _opened(path) as files:
+        for field in files[0].schema_arrow:
+            _check_number(field, path)
+        return [
+            (name, group, file.metadata.row_group(group).num_rows)
+            for name, file in zip(part_files(path), files, strict=True)
+            for group in range(file.num_row_groups)
+        ]
+
+
+def rows_of(path: str, group: int, first: int, last: int) -> npt.NDArray[np.float64]:
+    """Some rows of a group of one file."""
+    with _opened(path) as files:
+        table = files[0].read_row_group(group).slice(first, last - first)
+        block = np.empty((table.num_rows, table.num_columns))
+        for j, column in enumerate(table.columns):
+            block[:, j] = _doubles(column.combine_chunks())
+        return block
+
+
 def read_frame(plan: ReadPlan) -> Frame:
     """A frame.
 

@@ -65,11 +65,12 @@ def read(plan: ReadPlan, room: Room = ANYWHERE) -> Any:
             value = _MATRICES[plan.format](plan, room)
         else:
             value = _FRAMES[plan.format](plan)
-        _check_size(plan, value)
+        check_size(plan, value)
         return value
 
 
-def _check_size(plan: ReadPlan, value: Any) -> None:
+def check_size(plan: ReadPlan, value: Any) -> None:
+    """Refuse a value that is not what the plan says."""
     rows, cols = value.shape
     for name, found, expected in (("rows", rows, plan.rows), ("cols", cols, plan.cols)):
         if expected not in (None, found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -113,11 +114,21 @@ def delete(path: str) -> None:
         os.unlink(path)
 
 
+# What Hadoop, Spark and SystemDS call the files of a folder of data, and what they put beside them.
+_PARTS = re.compile(r"(part-|\d+-[mr]-)?\d+[^/]*|[._].*|part-.*|.*\.crc")
+
+
+def _is_data(folder: str) -> bool:
+    """Was the folder written as one value? Its metadata stand beside it, or it holds nothing but parts."""
+    return os.path.exists(f"{folder}.mtd") or all(map(_PARTS.fullmatch, os.listdir(folder)))
+
+
 def _check_target(path: str, target: str) -> None:
     """Refuse to replace what is no data: devices, protected files, and folders that the user lives in."""
     if os.path.isdir(target):
         kept = [os.path.realpath(folder) for folder in (os.getcwd(), os.path.expanduser("~"))]
-        if os.path.ismount(target) or any(os.path.commonpath([folder, target]) == target for folder in kept):
+        in_use = os.path.ismount(target) or any(os.path.commonpath([folder, target]) == target for folder in kept)
+        if in_use or not _is_data(target):
             raise OperationError(
                 f"cannot write '{path}': this would replace the folder '{target}' and everything in it",
                 "name a file or a new folder",

@@ -52,5 +52,5 @@ def nonzeros(matrix: Any) -> int:
     """The number of cells that are not zero."""
     if is_on_disk(matrix):
         base = matrix.T if isinstance(matrix, DiskTranspose) else matrix
-        return sum(int(np.count_nonzero(panel)) for _, panel in base.panels())
+        return sum(int(np.count_nonzero(block)) for block in dense_blocks(base))
     return int(np.count_nonzero(matrix.data if is_sparse(matrix) else matrix))

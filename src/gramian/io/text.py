@@ -37,7 +37,7 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
         OperationError: a line is not a cell, or lies outside of the matrix.
     """
     rows, cols = plan.rows or 0, plan.cols or 0
-    found = in_order(lambda place: _cells_in(plan, place.read()), places(plan.path))
+    found = in_order(lambda place: cells_in(plan, place.read()), places(plan.path))
     # A line is longer than a stored cell: a file of at least half the matrix's size has many cells for certain.
     if rows * cols < SMALLEST or rows * cols * 4 <= total_bytes(plan.path):
         matrix = room.place(rows, cols)
@@ -56,7 +56,7 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
         raise OperationError(f"cannot read '{plan.path}': a {rows}x{cols} matrix does not fit into memory") from None
 
 
-def _cells_in(plan: ReadPlan, chunk: Chunk) -> tuple[Indices, Indices, Matrix]:
+def cells_in(plan: ReadPlan, chunk: Chunk) -> tuple[Indices, Indices, Matrix]:
     """Rows and columns, both from 0, and values."""
     at, i, j, values = _parse_clean(chunk) or _parse_any(chunk)
     _check_inside(plan, chunk, at, i, j)
@@ -93,8 +93,9 @@ def read_frame(plan: ReadPlan) -> Frame:
     return typed(Frame.of([pa.array(column, pa.string()) for column in cells.T], [STRING] * cols), plan)
 
 
-def write_matrix(file: IO[bytes], matrix: Any) -> None:
-    for lines in matrix_lines(matrix):
+def write_matrix(file: IO[bytes], matrix: Any, above: int = 0) -> None:
+    """The cells other than zero, with numbers of rows that count those `above` the matrix, which stand elsewhere."""
+    for lines in matrix_lines(matrix, above):
         file.write(lines)
 
 
@@ -119,14 +120,14 @@ def write_frame(file: IO[bytes], frame: Frame) -> None:
         file.write(numbers.buffer_of(pc.binary_join_element_wise(lines, "", "\n")))
 
 
-def matrix_lines(matrix: Any) -> Iterator[memoryview]:
+def matrix_lines(matrix: Any, above: int = 0) -> Iterator[memoryview]:
     """The cells other than zero, row by row."""
 
     def lines(part: tuple[int, Any]) -> memoryview:
         import pyarrow.compute as pc
 
         start, block = part
-        rows = np.arange(start + 1, start + 1 + block.shape[0])
+        rows = np.arange(block.shape[0]) + (above + start + 1)
         i, j = np.repeat(rows, np.diff(block.indptr)), block.indices.astype(np.int64) + 1
         cells = pc.binary_join_element_wise(_counted(i), _counted(j), numbers.texts(block.data), " ")
         return numbers.buffer_of(pc.binary_join_element_wise(cells, "", "\n"))

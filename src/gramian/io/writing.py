@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from gramian.ir.values import ListValue
 
 _BLOCK = 1000
 
+Write = Callable[[str, Mapping[str, Any]], int]  # of a temporary name and the options
+
 
 def write_value(value: Any, path: str, options: Mapping[str, Any]) -> None:
     """Write a matrix, frame, scalar or list under a name or URL, in place of whatever has that name.
@@ -37,6 +39,24 @@ def write_value(value: Any, path: str, options: Mapping[str, Any]) -> None:
             _replace(value, copy, options)
     else:
         _replace(value, remote.local(path), options)
+
+
+def write_elsewhere(matrix: Any, path: str, options: Mapping[str, Any], write: Write) -> None:
+    """Write a matrix, as `write_value` does, whose cells others put into files: `write` does that and counts the nonzeros.
+
+    Raises:
+        OperationError: as `write_value`.
+    """
+    path = remote.local(path)
+    check_path(path)
+    given = convert(options.items(), WRITE_OPTIONS, lambda name: f"argument '{name}' of write()")
+    _check(matrix, path, given)
+    with failing_as("write", path), Replacement() as replacement:
+        about = _about_matrix(matrix.shape, write(os.path.abspath(replacement.add(path)), given), given)
+        if about is None:
+            replacement.remove(metadata_path(path))
+        else:
+            _write_text(replacement.add(metadata_path(path)), about)
 
 
 def _replace(value: Any, path: str, options: Mapping[str, Any]) -> None:
@@ -123,27 +143,34 @@ def _write_matrix(matrix: Any, target: str, given: Mapping[str, Any]) -> str | N
         hdf5.write_matrix(target, matrix, given.get("dataset"))
     else:
         with open(target, "xb") as file:
-            _fill(file, matrix, format, given)
+            fill(file, matrix, given)
+    return _about_matrix(matrix.shape, nonzeros(matrix), given)
+
+
+def _about_matrix(shape: tuple[int, int], nnz: int, given: Mapping[str, Any]) -> str | None:
+    """The metadata of a matrix."""
+    format = given.get("format", "text")
     if format == "mm":
         return None
     entries = {
         "data_type": "matrix",
         "value_type": "double",
-        **_sizes(matrix.shape),
+        **_sizes(shape),
         "rows_in_block": given.get("rows_in_block", _BLOCK) if format == "binary" else None,
         "cols_in_block": given.get("cols_in_block", _BLOCK) if format == "binary" else None,
-        "nnz": nonzeros(matrix),
+        "nnz": nnz,
         **_form(format, given),
     }
     return metadata_text(entries, given.get("description"))
 
 
-def _fill(file: IO[bytes], matrix: Any, format: str, given: Mapping[str, Any]) -> None:
+def fill(file: IO[bytes], matrix: Any, given: Mapping[str, Any], above: int = 0) -> None:
+    """Write a matrix into a file; `above` are its rows that other files hold, if it is one of several parts."""
     sep = given.get("sep", ",")
-    match format:
+    match given.get("format", "text"):
         case "csv":
             sparse = given.get("sparse", False)
-            csv.write_matrix(file, matrix, header=given.get("header", False), sep=sep, sparse=sparse)
+            csv.write_matrix(file, matrix, header=given.get("header", False) and not above, sep=sep, sparse=sparse)
         case "libsvm":
             libsvm.write_matrix(file, matrix, sep=sep, ind_sep=given.get("indSep", ":"))
         case "binary" | "npy":
@@ -153,7 +180,7 @@ def _fill(file: IO[bytes], matrix: Any, format: str, given: Mapping[str, Any]) -
         case "mm":
             mm.write_matrix(file, matrix)
         case _:
-            text.write_matrix(file, matrix)
+            text.write_matrix(file, matrix, above)
 
 
 def _write_frame(frame: Frame, target: str, given: Mapping[str, Any]) -> str:

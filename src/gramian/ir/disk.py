@@ -121,6 +121,12 @@ class InPanels:
         """Rows from `first` up to, but without, `last`."""
         raise NotImplementedError
 
+    def panels(self, cells: int = BATCH) -> Iterator[tuple[int, Dense]]:
+        """All rows in panels of about so many cells, each with the number of its first row."""
+        step = max(1, cells // max(1, self.shape[1]))
+        for first in range(0, self.shape[0], step):
+            yield first, self.panel(first, min(self.shape[0], first + step))
+
     def turned(self) -> Any:
         """The transpose as a matrix of rows, if there is a better way to make it than on disk; else None."""
         return None
@@ -176,12 +182,6 @@ class DiskMatrix(InPanels):
         if cells.size:
             self.file.read(self._place(first), cells.reshape(-1).view(np.uint8).data)
         return cells if self.stored == self.dtype else cells.astype(self.dtype)
-
-    def panels(self, cells: int = BATCH) -> Iterator[tuple[int, Dense]]:
-        """All rows in panels of about so many cells, each with the number of its first row."""
-        step = max(1, cells // max(1, self.shape[1]))
-        for first in range(0, self.shape[0], step):
-            yield first, self.panel(first, min(self.shape[0], first + step))
 
     def load(self) -> Dense:
         """The whole matrix in memory."""

@@ -81,8 +81,18 @@ def _known(options: tuple[tuple[str, str], ...], types: tuple[Type, ...]) -> tup
     return known, all(name in known or type.kind is Kind.LIST for name, type in given.items())
 
 
+def read_options(values: tuple[Any, ...]) -> dict[str, Any]:
+    """The options that a call of read() gives, from its arguments behind the path."""
+    return _given(_READ, values)
+
+
+def write_options(values: tuple[Any, ...]) -> dict[str, Any]:
+    """The options that a call of write() gives, from its arguments behind the path."""
+    return _given(_WRITE, values)
+
+
 def read_kernel(path: str, *values: Any, room: Room = ANYWHERE) -> Any:
-    return read_value(path, _given(_READ, values), room)
+    return read_value(path, read_options(values), room)
 
 
 def read_mm_kernel(path: str, *, room: Room = ANYWHERE) -> Any:
@@ -90,7 +100,7 @@ def read_mm_kernel(path: str, *, room: Room = ANYWHERE) -> Any:
 
 
 def write_kernel(x: Any, path: str, *values: Any) -> tuple[()]:
-    write_value(x, path, _given(_WRITE, values))
+    write_value(x, path, write_options(values))
     return ()
 
 

@@ -26,6 +26,9 @@ class Backend(Protocol):
     def writable(self, target: Any) -> Any:
         """A copy of a matrix to write into by index."""
 
+    def end(self) -> None:
+        """A run is over: what it left in other places goes."""
+
 
 def kernel_of(op: Op, backend: Backend) -> Kernel:
     return backend.kernel(op) or op.kernel

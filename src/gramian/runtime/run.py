@@ -147,8 +147,8 @@ class Execution:
             "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }
 
-    def run(self) -> None:
-        """Run the main script.
+    def run(self, *inputs: Any) -> tuple[Any, ...]:
+        """Run the main script, with the values of its inputs; the values of its outputs.
 
         Raises:
             ScriptError: something went wrong, with its place.
@@ -165,7 +165,8 @@ class Execution:
                 stack.enter_context(running_script(self._explained))
                 if self.settings.progress:
                     stack.enter_context(Progress(self.units))
-                self.namespace["f_main"]()
+                found = self.namespace["f_main"](*inputs)
+                return found if len(self.program.main.outputs) > 1 else (found,)[: len(self.program.main.outputs)]
         except BrokenPipeError:
             raise  # nobody reads what the script prints: that is not the script's fault
         except Exception as error:

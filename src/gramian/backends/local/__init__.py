@@ -61,6 +61,9 @@ class LocalBackend:
 
         return Home(self.budget, f"f{self.cell_bytes}", self)
 
+    def end(self) -> None:
+        """A run is over. Memory and files go with the values that are in them."""
+
     def kernel(self, op: Op) -> Kernel | None:
         if op.name in INDIFFERENT:
             return None

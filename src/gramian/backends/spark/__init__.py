@@ -1,12 +1,14 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
     blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
     matrix      a distributed matrix as a value
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand() and seq()
+    files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
 A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gramian.backends.local import LocalBackend
+from gramian.backends.local import READERS, LocalBackend
 from gramian.backends.local.dispatch import PLAIN
 from gramian.budget import Budget
 from gramian.ir.fused import Pipeline
@@ -72,10 +74,21 @@ class SparkBackend(LocalBackend):
 
         return Cluster(self.start())
 
+    def end(self) -> None:
+        """The blocks of a run go with it."""
+        if "cluster" in self.__dict__:
+            self.cluster.close()
+
     def kernel(self, op: Op) -> Kernel | None:
+        from gramian.backends.spark.files import reader, writer
         from gramian.backends.spark.make import MAKERS
 
         local = self._with_ways(op, super().kernel(op))
+        if op.name in READERS:
+            assert local is not None
+            return reader(self, op, local)
+        if op.name == "write":
+            return writer(op.kernel)
         if op.name not in MAKERS:
             return local
 

@@ -2,8 +2,8 @@
 
 A block is made where it is first needed, by its recipe, and stays there for all later jobs, which map it into memory. A
 block that is not there any more, or that is damaged, is made again: by whichever worker needs it, from the recipe that every
-job carries, down to the data that it began with. Nothing else is needed when an executor is lost, and no worker ever
-asks another one for a block.
+job carries, down to the data that it began with (of long recipes only what is new: see lineage). Nothing else is needed
+when an executor is lost, and no worker ever asks another one for a block.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 Array = Any
+OWN_BYTES = 1 << 10  # of a recipe, pickled, without what it rests on
+LANDMARK = 1 << 15  # bytes of recipes that a job carries without need
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,66 @@ class Recipe:
     def block(self, panel: int, store: Store) -> Array:
         """The block, from its file if there is a sound one."""
         first, last = self.cut.limits(panel)
-        found = store.read(self.name, panel, (last - first, self.cols), self.dtype)
+        shape = last - first, self.cols
+        found = store.read(self.name, panel, shape, self.dtype)
         if found is None:
             found = np.ascontiguousarray(self.make(panel, store), self.dtype)
+            if found.shape != shape:
+                raise ValueError(f"{self} makes a block of {found.shape}, where {shape} is needed")
             store.write(self.name, panel, found)
         return found
 
+    @cached_property
+    def weight(self) -> int:
+        """About how many bytes of it travel with a job."""
+        return OWN_BYTES + sum(_weight(getattr(self, field.name)) for field in fields(self))
+
+    @property
+    def is_landmark(self) -> bool:
+        """Do jobs leave it out, as long as nobody misses it?"""
+        return self.weight > LANDMARK
+
+
+def _weight(part: Any) -> int:
+    match part:
+        case Recipe():
+            return 0 if part.is_landmark else part.weight
+        case tuple() | list():
+            return sum(map(_weight, part))
+    if is_dataclass(part):
+        return sum(_weight(getattr(part, field.name)) for field in fields(part))
+    return int(getattr(part, "nbytes", 0))
+
 
 class Store:
-    """The blocks of one session of gramian on one machine."""
+    """The blocks of one session of gramian on one machine.
 
-    def __init__(self, session: str) -> None:
+    `recipes` are those that a job brings because they were missed, pickled, by name.
+    """
+
+    def __init__(self, session: str, recipes: Mapping[str, bytes] | None = None) -> None:
         self.folder = Path(_local_folder()) / f"gramian-{session}"
+        self.recipes = recipes or {}
+        self.unwritten: dict[tuple[str, int], Array] = {}  # blocks that the disk had no room for, for the panel at work
+
+    def open(self, live: Collection[str], newest: int) -> None:
+        """Makes the folder, and removes the blocks of matrices that are neither live nor newer than those.
+
+        Only this makes the folder: what is still at work when the session ends cannot leave blocks behind.
+        """
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for found in os.listdir(self.folder):
+                if found not in live and found[1:].isdigit() and int(found[1:]) <= newest:
+                    shutil.rmtree(self.folder / found, ignore_errors=True)
 
     def place(self, name: str, panel: int) -> Path:
         return self.folder / name / f"{panel}.npy"
 
     def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Array | None:
         """The block, mapped into memory; None if it is not there, or not whole."""
+        if (name, panel) in self.unwritten:
+            return self.unwritten[name, panel]
         try:
             found = np.load(self.place(name, panel), mmap_mode="r")
         except (OSError, ValueError, EOFError):
@@ -81,20 +126,18 @@ class Store:
     def write(self, name: str, panel: int, cells: Array) -> None:
         """Whole or not at all. A disk without room only means that the block is made again when it is needed next."""
         place = self.place(name, panel)
-        with suppress(OSError):
-            place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".tmp", delete=False) as out:
                 try:
                     np.save(out, cells)
+                    out.flush()
+                    os.replace(out.name, place)
                 except BaseException:
                     os.unlink(out.name)
                     raise
-            os.replace(out.name, place)
-
-    def remove(self, names: Sequence[str]) -> None:
-        """The blocks of matrices that nobody holds any more."""
-        for name in names:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        except OSError:
+            self.unwritten[name, panel] = cells
 
     def remove_all(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

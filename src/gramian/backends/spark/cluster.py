@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pickle
 import uuid
-import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
+from gramian.backends.spark import session as sessions
 from gramian.backends.spark.blocks import Cut, Store
-from gramian.backends.spark.work import SCHEMA, Refusal, Step, Task
-from gramian.errors import OperationError
+from gramian.backends.spark.lineage import landmarks, pickled
+from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
+from gramian.errors import OperationError, SizeError
 
 Table = Any  # a pyspark DataFrame
 TASKS_PER_CORE = 2
+CANCEL = 30.0  # seconds that a job has to end when it is told to
 
 
 class Cluster:
@@ -28,22 +32,33 @@ class Cluster:
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
-        self._dead: list[str] = []
+        self._live: set[str] = set()
         self._homes: dict[Cut, Table] = {}
-        self._end = weakref.finalize(self, _clean, session, self.name)
+        self._dirty = False  # may there be blocks?
+        sessions.before_stop(self)
 
     def fresh(self) -> str:
         """A name for the blocks of a new matrix."""
         self._names += 1
+        self._live.add(f"m{self._names}")
         return f"m{self._names}"
 
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
-        self._dead.append(name)
+        self._live.discard(name)
 
     def close(self) -> None:
-        """Removes all blocks."""
-        self._end()
+        """Removes all blocks. Matrices that are still there have theirs made again if somebody asks for them."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        with sessions.quiet():
+            parts = max(16, 4 * self.parallelism)
+            sweep = self.session.range(0, parts, 1, parts).mapInArrow(Sweep(self.name), "id long")
+            self._call(sweep.count)
+            for home in self._homes.values():
+                home.unpersist()
+        self._homes.clear()
 
     def home(self, cut: Cut) -> Table:
         """The numbers of the panels, where they live."""
@@ -54,7 +69,7 @@ class Cluster:
             self._homes[cut] = home
         return self._homes[cut]
 
-    @property
+    @cached_property
     def parallelism(self) -> int:
         """How many tasks run at a time, as far as the session tells."""
         found = self.session.conf.get("spark.default.parallelism", None)
@@ -71,28 +86,57 @@ class Cluster:
         Raises:
             OperationError: an operator refused its input.
         """
-        home = self.home(cut)
+        home = self._call(lambda: self.home(cut))
         if panels is not None:
             home = home.where(f"panel >= {panels[0]} and panel < {panels[1]}")
-        dead, self._dead = tuple(self._dead), []
+        answers = self._answers(home, step, {})
+        missed = [panel for panel, answer in answers.items() if isinstance(answer, Missed)]
+        if missed:
+            home = home.where(home["panel"].isin(missed))
+            answers |= self._answers(home, step, landmarks(step))
+        return _checked([answers[panel] for panel in sorted(answers)])
+
+    def _answers(self, home: Table, step: Step, recipes: Mapping[str, bytes]) -> dict[int, Any]:
         self.jobs += 1
-        table = home.mapInArrow(Task(self.name, step, dead), SCHEMA).toArrow()
-        answers = dict(zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True))
-        return _checked([pickle.loads(answers[panel]) for panel in sorted(answers)])
+        self._dirty = True
+        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names)
+        table = self._call(home.mapInArrow(task, SCHEMA).toArrow)
+        found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)
+        return {panel: pickle.loads(answer) for panel, answer in found}
+
+    @cached_property
+    def _callers(self) -> ThreadPoolExecutor:
+        """Threads that wait for jobs. An interrupt meets the thread that waits for them, and not the talk with Spark."""
+        return ThreadPoolExecutor(64, "gramian spark", initializer=lambda: self.session.addTag(self.tag))
+
+    @property
+    def tag(self) -> str:
+        return f"gramian-{self.name}"
+
+    def _call(self, work: Callable[[], Any]) -> Any:
+        """What Spark says.
+
+        Raises:
+            OperationError: a job failed.
+        """
+        future = self._callers.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            with sessions.quiet():
+                self.session.interruptTag(self.tag)
+                future.exception(CANCEL)
+            raise
+        except Exception as error:
+            raise sessions.failed(error) from error
 
 
 def _checked(answers: Sequence[Any]) -> list[Any]:
     for answer in answers:
+        assert not isinstance(answer, Missed), "a block is missing, and so is its recipe"
         if isinstance(answer, Refusal):
-            raise OperationError(answer.message, answer.hint)
+            raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
     return list(answers)
-
-
-def _clean(session: Any, name: str) -> None:
-    from gramian.backends.spark.session import quiet
-
-    with quiet():
-        session.range(0, 64, 1, 16).mapInArrow(Sweep(name), "panel long").count()
 
 
 class Sweep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -27,10 +28,12 @@ class SparkMatrix(InPanels):
 
     def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
         self.recipe = recipe
+        self.base: SparkMatrix | None = None
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
         self.shape = recipe.cut.rows, recipe.cols
         self.dtype = np.dtype(recipe.dtype)
+        recipe.is_landmark  # noqa: B018  now, while what it rests on knows: later that could be deep
         self.watch(recipe.name)
 
     def watch(self, name: str) -> None:
@@ -68,9 +71,20 @@ class SparkMatrix(InPanels):
 
     def rows(self, first: int, last: int) -> SparkMatrix:
         """Some rows, as a distributed matrix."""
-        name, cut = self.cluster.fresh(), Cut(last - first, self.recipe.cut.step)
-        recipe = Rows(name, cut, self.shape[1], self.recipe.dtype, self.recipe, first)
-        return SparkMatrix(recipe, self.cluster, self.folder)
+        base = self.recipe
+        if isinstance(base, Rows):
+            first, last, base = first + base.first, last + base.first, base.base
+        cut = Cut(last - first, base.cut.step)
+        recipe = Rows(self.cluster.fresh(), cut, self.shape[1], base.dtype, base, first)
+        found = SparkMatrix(recipe, self.cluster, self.folder)
+        found.base = self  # whose blocks it reads
+        return found
+
+    def panels(self, cells: int = 0) -> Iterator[tuple[int, Array]]:
+        """All rows as they are cut, whatever number of cells is asked for: each panel is a job."""
+        for number in range(self.recipe.cut.panels):
+            first, last = self.recipe.cut.limits(number)
+            yield first, self.panel(first, last)
 
     def reshaped(self, rows: int, cols: int) -> DiskMatrix:
         return self.on_disk.reshaped(rows, cols)
@@ -79,9 +93,8 @@ class SparkMatrix(InPanels):
     def on_disk(self) -> DiskMatrix:
         """The same on the driver's disk, panel by panel."""
         found = DiskMatrix.new(self.shape, self.folder, self.dtype)
-        for number in range(self.recipe.cut.panels):
-            first, last = self.recipe.cut.limits(number)
-            found.write(first, self.panel(first, last))
+        for first, cells in self.panels():
+            found.write(first, cells)
         return found
 
     @property

@@ -13,7 +13,7 @@ from gramian.backends.local.fused.panels import is_partial, merged
 from gramian.backends.spark.blocks import Cut, Recipe
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.work import Given, PipelineStep, Result, Rows
-from gramian.ir.fused import Pipeline, Role, panel_operands, role_of
+from gramian.ir.fused import Pipeline, Role, panel_operands, role_of, whole_operands
 from gramian.ir.node import Node
 from gramian.runtime.backend import Kernel
 
@@ -41,12 +41,8 @@ class DistributedPipeline:
     @cached_property
     def whole(self) -> set[int]:
         """The operands that every panel needs as a whole."""
-        found: set[int] = set()
-        for node in self.pipeline.nodes:
-            read = panel_operands(node, role_of(node) or Role.CELLS)
-            inside = node.args if role_of(node) is not Role.CROSS else ()
-            found |= {int(a.name[1:]) for a in inside if a.is_var and a not in read}
-        return found
+        nodes = [(node, role) for node in self.pipeline.nodes if (role := role_of(node)) is not None]
+        return {int(a.name[1:]) for node, role in nodes for a in whole_operands(node, role) if a.is_var}
 
     @cached_property
     def text(self) -> bytes:
@@ -54,7 +50,7 @@ class DistributedPipeline:
 
     def __call__(self, *operands: Any) -> Any:
         bases = [o for at, o in enumerate(operands) if at in self.panels and isinstance(o, SparkMatrix)]
-        if not bases:
+        if not bases or self.panels & self.whole:  # what is read in both ways, every panel would need twice
             return self.local(*operands)
         operands = tuple(self._whole(at, operand) for at, operand in enumerate(operands))
         if not all(map(_can_travel, operands)) or sum(map(_size, operands)) > LARGEST_GIVEN:
@@ -90,7 +86,7 @@ class DistributedPipeline:
         if not isinstance(operand, SparkMatrix):
             return Given(operand, at in self.panels)
         recipe = operand.recipe
-        return recipe if recipe.cut == cut else Rows(base.cluster.fresh(), cut, recipe.cols, recipe.dtype, recipe, 0)
+        return recipe if recipe.cut == cut else Rows("", cut, recipe.cols, recipe.dtype, recipe, 0)
 
     def _together(self, root: Node, parts: Sequence[Any]) -> Any:
         """The result of those of the panels."""

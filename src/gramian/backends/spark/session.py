@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from gramian.backends.spark.java import java_home
 from gramian.backends.spark.master import SECONDS, Master, parse
 from gramian.budget import default_size, scratch_folder
-from gramian.errors import GramianError, SetupError, UsageError
+from gramian.errors import GramianError, OperationError, SetupError, UsageError
 from gramian.settings import Settings
 
 MISSING = "Spark needs its Python package: pip install 'gramian[spark]'"
@@ -35,7 +36,12 @@ RETRIES, LONGEST_WAIT = 6, 5000  # milliseconds; about 15 s in all for a server 
 T = TypeVar("T")
 Session = Any  # a pyspark.sql.SparkSession, classic or Connect
 
+LONGEST = 400  # characters of what Spark says about a failure
+NO_NEWS = ("JVM stacktrace", "at ", "Traceback", "File ", "Driver stacktrace")
+DOCTOR = "`gramian doctor --master URL` looks for what is wrong with a cluster"
+
 _started: list[Session] = []
+_guests: WeakSet[Guest] = WeakSet()
 _lock = threading.Lock()
 
 
@@ -85,10 +91,34 @@ def active() -> Session | None:
 
 def stop() -> None:
     """Ends the sessions that `connect` has started."""
+    for guest in list(_guests):
+        guest.close()
     while _started:
         session = _started.pop()
         with quiet():
             session.stop()
+
+
+class Guest(Protocol):
+    """Who has left something on a cluster that has to go before the session ends."""
+
+    def close(self) -> None:
+        """Take it away."""
+
+
+def before_stop(guest: Guest) -> None:
+    """Have a guest take away what it left, if it is still there when the sessions of `connect` end."""
+    _guests.add(guest)
+
+
+def failed(error: Exception) -> OperationError:
+    """What to tell of a job that failed: what happened, without the traces of Java and Python."""
+    from pyspark.errors import PySparkException
+
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(NO_NEWS)] or [type(error).__name__]
+    what = told[-1] if isinstance(error, PySparkException) and "Traceback" in str(error) else told[0]
+    return OperationError(f"a job of the cluster failed: {what[:LONGEST]}", DOCTOR)
 
 
 def is_connect(session: Session) -> bool:

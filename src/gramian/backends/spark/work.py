@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.errors import OperationError
+from gramian.backends.spark.lineage import MissingBlockError, answered
+from gramian.errors import OperationError, SizeError
 
 SCHEMA = "panel long, answer binary"
+MORE_MEMORY = "give workers more memory, or make the rows of the matrix shorter"
+DEFECT = "this is a defect of gramian; please report it"
 
 
 @dataclass(frozen=True)
@@ -21,27 +24,38 @@ class Task:
     """A job's function of batches of panel numbers: the answer of each panel, pickled, or the error that it met."""
 
     session: str
-    step: Step
-    dead: tuple[str, ...]  # matrices whose blocks are to go
+    step: bytes
+    recipes: Mapping[str, bytes]  # those that were missed
+    live: frozenset[str]  # matrices that somebody holds,
+    newest: int  # of those up to this number
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow
 
-        store = Store(self.session)
-        store.remove(self.dead)
+        store = Store(self.session, self.recipes)
+        store.open(self.live, self.newest)
+        step = pickle.loads(self.step)
         for batch in batches:
             panels = batch.column(0).to_pylist()
-            answers = [self._answer(panel, store) for panel in panels]
+            answers = [_answer(step, panel, store) for panel in panels]
             yield pyarrow.RecordBatch.from_arrays(
                 [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
             )
 
-    def _answer(self, panel: int, store: Store) -> bytes:
-        try:
-            with np.errstate(all="ignore"):
-                return pickle.dumps(self.step.answer(panel, store))
-        except OperationError as error:
-            return pickle.dumps(Refusal(error.message, error.hint))
+
+def _answer(step: Step, panel: int, store: Store) -> bytes:
+    try:
+        with np.errstate(all="ignore"):
+            return pickle.dumps(answered(step, panel, store))
+    except MissingBlockError:
+        return pickle.dumps(Missed())
+    except OperationError as error:
+        return pickle.dumps(Refusal(error.message, error.hint, isinstance(error, SizeError)))
+    except MemoryError as error:
+        said = f": {error}" if str(error) else ""
+        return pickle.dumps(Refusal(f"a worker of the cluster has not enough memory{said}", MORE_MEMORY))
+    except Exception as error:  # whatever it is, the driver knows which line of the script it belongs to
+        return pickle.dumps(Refusal(f"a worker of the cluster failed: {type(error).__name__}: {error}", DEFECT))
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,12 @@ class Refusal:
 
     message: str
     hint: str | None
+    of_sizes: bool = False
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The answer of a panel for which a recipe was left out that is needed after all."""
 
 
 class Step:
@@ -172,6 +192,16 @@ class Random(Recipe):
 
 
 @dataclass(frozen=True)
+class Sent(Recipe):
+    """Cells that come from the driver, whenever they are needed."""
+
+    cells: Any
+
+    def make(self, panel: int, store: Store) -> Array:
+        return self.cells[slice(*self.cut.limits(panel))]
+
+
+@dataclass(frozen=True)
 class Steps(Recipe):
     """The numbers of seq()."""
 
@@ -184,10 +214,17 @@ class Steps(Recipe):
 
 @dataclass(frozen=True)
 class Rows(Recipe):
-    """Some rows of another matrix, in panels of their own."""
+    """Some rows of another matrix, in panels of their own. Their cells are in its blocks, and get no files of their own."""
 
     base: Recipe
     first: int
+
+    @property
+    def is_landmark(self) -> bool:
+        return False
+
+    def block(self, panel: int, store: Store) -> Array:
+        return self.make(panel, store)
 
     def make(self, panel: int, store: Store) -> Array:
         start, stop = (limit + self.first for limit in self.cut.limits(panel))
@@ -196,4 +233,4 @@ class Rows(Recipe):
         for number in range(start // step, -(-stop // step)):
             begin, end = self.base.cut.limits(number)
             parts.append(self.base.block(number, store)[max(start, begin) - begin : min(stop, end) - begin])
-        return np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from gramian.errors import Diagnostic, ScriptError, did_you_mean
 from gramian.ir.op import REGISTRY
 from gramian.ir.program import Function, Program, Variable
-from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, ValueType
+from gramian.ir.types import BOOLEAN, DOUBLE, INT, NUMBER, STRING, UNKNOWN, Type, ValueType, scalar
 from gramian.lang import tree
 from gramian.lang.files import File, Files, Parse, Signature
 from gramian.lang.lower import calls, expressions, statements
@@ -13,9 +16,20 @@ from gramian.lang.lower.context import Context, Entry, Unit
 from gramian.settings import Settings
 from gramian.source import Source, Span
 
+NO_INPUTS: Mapping[str, Type] = MappingProxyType({})
+UNDEFINED = scalar(UNKNOWN)
 
-def lower(source: Source, parse: Parse, settings: Settings) -> Program:
+
+def lower(
+    source: Source,
+    parse: Parse,
+    settings: Settings,
+    inputs: Mapping[str, Type] = NO_INPUTS,
+    outputs: Sequence[str] = (),
+) -> Program:
     """The typed program of a main script and all files that it sources.
+
+    `inputs` are variables that have a value before the script starts, `outputs` those whose values are wanted after it.
 
     Raises:
         ScriptError: with every error that was found in the files.
@@ -26,7 +40,7 @@ def lower(source: Source, parse: Parse, settings: Settings) -> Program:
     unit.errors += files.errors
     early = len(files.errors)
     functions: dict[str, Function] = {}
-    main = _main(unit, main_file)
+    main = _main(unit, main_file, inputs, outputs)
     done = 0
     while done < len(files.all):  # lowering may load library files
         for signature in files.all[done].functions.values():
@@ -55,13 +69,25 @@ def _in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
     return sorted(unique, key=lambda d: (files.index(d.span.source.name), d.span.start) if d.span else (-1, 0))
 
 
-def _main(unit: Unit, file: File) -> Function:
+def _main(unit: Unit, file: File, inputs: Mapping[str, Type], outputs: Sequence[str]) -> Function:
     c = Context(unit, file, is_main=True)
+    for name, type in inputs.items():
+        c.entries[name] = Entry(type, True, _start(file))
     statements.lower_all(c, file.script.statements)
     unit.script_variables.update(c.entries)
+    wanted = tuple(_output(c, name) for name in outputs)
     body = c.finish()
     span = file.script.statements[0].span if file.script.statements else _start(file)
-    return Function("main", "main", (), (), body, span, c.first_assigned)
+    params = tuple(Variable(name, type) for name, type in inputs.items())
+    return Function("main", "main", params, wanted, body, span, c.first_assigned)
+
+
+def _output(c: Context, name: str) -> Variable:
+    entry = c.entries.get(name)
+    if entry is None:
+        hint = did_you_mean(name, c.entries) or "assign it in the script, or take it out of the outputs"
+        c.unit.errors.append(Diagnostic(f"output '{name}' is never assigned", None, hint))
+    return Variable(name, UNDEFINED if entry is None or entry.type is None else entry.type.without_size())
 
 
 def _start(file: File) -> Span:

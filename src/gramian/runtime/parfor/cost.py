@@ -82,6 +82,8 @@ def can_fork() -> bool:
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.current_process().daemon:
         return False
+    if "grpc" in sys.modules:  # its connections, which Spark Connect uses, and its threads, which Python does not know
+        return False
     this = threading.current_thread()
     known = (thread is this or thread.name.startswith("gramian ") for thread in threading.enumerate())
     return this is threading.main_thread() and all(known)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gramian.backends.local.disk.home import Home, parts_of
 from gramian.backends.local.disk.pipelines import NO, is_matrix
-from gramian.ir.disk import DiskMatrix, DiskTranspose, is_on_disk, panel_of, put
+from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.op import Op
 from gramian.ir.sparse import LARGEST_ZERO, is_sparse, zeros
 from gramian.ir.values import ListValue
@@ -113,7 +113,7 @@ def reshape(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
         return home.run("t", turned)
     if type(data) is DiskTranspose:
         data = data.written
-    if isinstance(data, DiskMatrix):
+    if is_on_disk(data):
         return data.reshaped(rows, cols)
     return NO
 

@@ -22,12 +22,12 @@ class PatchedMatrix(SparkMatrix):
     def of(cls, base: SparkMatrix) -> PatchedMatrix:
         recipe = Patched(base.cluster.fresh(), base.recipe.cut, base.shape[1], base.recipe.dtype, base.recipe, ())
         found = cls(recipe, base.cluster, base.folder)
-        found.base = [base]
+        found.held = [base]
         return found
 
     def __init__(self, recipe: Patched, cluster: Any, folder: str) -> None:
         super().__init__(recipe, cluster, folder)
-        self.base: list[SparkMatrix] = []  # with the matrices that the patches come from: their blocks stay meanwhile
+        self.held: list[SparkMatrix] = []  # with the matrices that the patches come from: their blocks stay meanwhile
         self.bytes = 0
         self.seen = cluster.jobs  # how many jobs there were when the recipe got its name
 
@@ -43,7 +43,7 @@ class PatchedMatrix(SparkMatrix):
         if not hasattr(value, "shape"):
             return float(value)
         if isinstance(value, SparkMatrix):
-            self.base.append(value)
+            self.held.append(value)
             return value.recipe
         cells = Given(panel_of(value, 0, value.shape[0]), True)
         self.bytes += cells.value.nbytes
@@ -65,7 +65,7 @@ class PatchedMatrix(SparkMatrix):
         self.cluster.run(Keep(self.recipe), self.recipe.cut)
         settled = SparkMatrix(self.recipe, self.cluster, self.folder)
         self.unwatch()
-        self.base = [settled]
+        self.held = [settled]
         self.recipe = replace(self.recipe, name=self.cluster.fresh(), base=settled.recipe, patches=())
         self.watch(self.recipe.name)
         self.bytes, self.seen = 0, self.cluster.jobs
