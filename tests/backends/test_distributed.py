@@ -20,7 +20,7 @@ from gramian.backends.spark.blocks import Cut, Store
 from gramian.backends.spark.cluster import Cluster, _checked
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.ways.recipes import Pieces
-from gramian.backends.spark.work import Given, Task
+from gramian.backends.spark.work import Given, _answer
 from gramian.budget import Budget
 from gramian.ir import sparse
 from gramian.ir.disk import is_on_disk
@@ -33,17 +33,15 @@ class Here(Cluster):
     """A cluster that is this process. What travels is pickled all the same."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.jobs = 0
-        self._names = 0
-        self._dead: list[str] = []
+        super().__init__(None)
         self.store = Store(name)
+        self.store.open((), 0)
 
-    def run(self, step: Any, cut: Cut, panels: Any = None, *more: Any, **others: Any) -> list[Any]:
+    def run(self, step: Any, cut: Cut, panels: tuple[int, int] | None = None) -> list[Any]:
         self.jobs += 1
-        task = Task(self.name, pickle.loads(pickle.dumps(step)), ())
+        step = pickle.loads(pickle.dumps(step))
         numbers = range(*(panels or (0, cut.panels)))
-        return _checked([pickle.loads(task._answer(number, self.store)) for number in numbers])
+        return _checked([pickle.loads(_answer(step, number, self.store)) for number in numbers])
 
 
 @pytest.fixture(scope="module")

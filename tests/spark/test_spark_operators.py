@@ -296,7 +296,7 @@ def test_operands_that_are_written_later(backend: SparkBackend) -> None:
         expected = run(MEMORY, name, [X, V])
         column[:] = 7
         lost = distributed(backend, X)
-        backend.cluster._dead.append(found.recipe.name)
+        backend.cluster.forget(found.recipe.name)
         check(lost, X, "a job that removes the blocks")
         check(found, expected, name)
         column[:] = V
