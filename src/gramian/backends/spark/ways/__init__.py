@@ -5,7 +5,11 @@ recipes    what the workers do
 index, products, rows, statistics, tables   the ways by family
 
 What has no way here goes the ways of matrices on disk: as a pipeline, through the driver some rows at a time, or with its
-operands in the driver's memory, if they fit there.
+operands in the driver's memory, if they fit there. The last holds for decompositions and solvers, Fourier transforms,
+einsum(), quantiles (of a column), lstm(), gradients of batch_norm2d(), and the different values of each column.
+
+What reads rows from everywhere (order(), a transpose by rows, products of two large matrices) needs all blocks of an operand
+on every machine: those that it has not got, it makes again.
 """
 
 from __future__ import annotations

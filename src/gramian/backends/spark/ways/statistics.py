@@ -124,7 +124,7 @@ def unique(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     if not is_distributed(x) or values[-1] != "rc":
         return NO
     base = x.T if type(x) is DiskTranspose else x
-    return op.kernel(np.concatenate(parts([base], distinct)).reshape(-1, 1), *values[1:])
+    return backend.home.run(op.name, np.concatenate(parts([base], distinct)).reshape(-1, 1), *values[1:])
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
