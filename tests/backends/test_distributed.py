@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from many_rows import CASES
 from samples import Sample, all_samples, convert
 
 from gramian.backends.local import LocalBackend
@@ -25,7 +26,7 @@ from gramian.backends.spark.work import Given, _answer
 from gramian.budget import Budget
 from gramian.ir import sparse
 from gramian.ir.disk import is_on_disk
-from gramian.ir.op import Effect, Op
+from gramian.ir.op import REGISTRY, Effect, Op
 from gramian.ir.values import ListValue
 from gramian.runtime.backend import kernel_of
 
@@ -118,3 +119,28 @@ def test_samples(sample: Sample, backend: SparkBackend) -> None:
     expected = run(sample.op, values, LocalBackend())
     for made in itertools.islice(variants(backend, values), 12):
         check(run(sample.op, made, backend), expected)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("family", CASES)
+def test_many_panels(family: str, precision: str, backend: SparkBackend) -> None:
+    spark = SparkBackend(lambda: None, precision, Budget(), least=1)
+    spark.cluster = backend.cluster
+    kind = np.float64 if precision == "double" else np.float32
+    for name, values in CASES[family]:
+        given = [v.astype(kind) if isinstance(v, np.ndarray) else v for v in values]
+        made = [distributed(spark, v, 7) if isinstance(v, np.ndarray) and len(v) >= 20 else v for v in given]
+        found = loaded(run(REGISTRY[name], made, spark))
+        expected = loaded(run(REGISTRY[name], given, LocalBackend(precision)))
+        assert getattr(found, "dtype", None) == getattr(expected, "dtype", None), name
+        if precision == "double":
+            check(found, expected)
+        else:
+            near(found, expected, name)
+
+
+def near(found: Any, expected: Any, name: str) -> None:
+    pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
+    for one, other in pairs:
+        assert getattr(one, "dtype", None) == getattr(other, "dtype", None), name
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4, err_msg=name)

@@ -2,10 +2,14 @@
 
 making     distributed operands and results
 recipes    what the workers do
-index, products, rows, tables   the ways by family
+index, products, rows, statistics, tables   the ways by family
 
 What has no way here goes the ways of matrices on disk: as a pipeline, through the driver some rows at a time, or with its
-operands in the driver's memory, if they fit there.
+operands in the driver's memory, if they fit there. The last holds for decompositions and solvers, Fourier transforms,
+einsum(), quantiles (of a column), lstm(), gradients of batch_norm2d(), and the different values of each column.
+
+What reads rows from everywhere (order(), a transpose by rows, products of two large matrices) needs all blocks of an operand
+on every machine: those that it has not got, it makes again.
 """
 
 from __future__ import annotations
@@ -13,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gramian.backends.local.disk.pipelines import NO
-from gramian.backends.spark.ways import index, products, rows, tables
+from gramian.backends.spark.ways import index, products, rows, statistics, tables
 from gramian.backends.spark.ways.making import Way, is_distributed
 from gramian.ir.certain import FALLIBLE
 from gramian.ir.op import Op, Trait
 
-WAYS: Mapping[str, Way] = {**index.WAYS, **products.WAYS, **rows.WAYS, **tables.WAYS}
+WAYS: Mapping[str, Way] = {**index.WAYS, **products.WAYS, **rows.WAYS, **statistics.WAYS, **tables.WAYS}
 
 
 def way_of(op: Op) -> Way | None:

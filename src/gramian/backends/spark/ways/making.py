@@ -65,6 +65,7 @@ def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
     if cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize < min(SMALL, backend.least):
+        cluster.forget(recipe.name)
         return np.concatenate(cluster.run(Answer(recipe), cut))
     cluster.run(Keep(recipe), cut)
     return SparkMatrix(recipe, cluster, base.folder)

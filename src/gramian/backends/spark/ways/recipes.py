@@ -17,11 +17,19 @@ import numpy as np
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.work import Given, Step
 
-Source = Recipe | Given
+
+@dataclass(frozen=True)
+class RowNumbers:
+    """As an operand: a column of the numbers of the rows, from 0."""
+
+
+Source = Recipe | Given | RowNumbers
 
 
 def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
     """Some rows of a matrix; all of an operand that is needed as a whole."""
+    if isinstance(source, RowNumbers):
+        return np.arange(first, last).reshape(-1, 1)
     if isinstance(source, Given):
         return source.value[first:last] if source.by_panels else source.value
     parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
@@ -116,7 +124,7 @@ class Kernel:
     images: int | None
     precision: str
 
-    def __call__(self, *panels: Array) -> Array:
+    def __call__(self, *panels: Array) -> Any:
         from gramian.ir.cores import limited
         from gramian.ir.sparse import densify
 

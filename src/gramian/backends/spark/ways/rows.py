@@ -36,6 +36,7 @@ from gramian.backends.spark.ways.recipes import (
     sum_product_step,
 )
 from gramian.ir.cores import limited
+from gramian.ir.node import Node, build
 from gramian.ir.op import Op
 from gramian.ir.sparse import densify
 from gramian.ir.values import ListValue
@@ -93,20 +94,48 @@ def filter_gradient(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> A
 
 
 def normalised(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
-    """batch_norm2d() with the statistics that it is given: all results but the first depend on these alone."""
-    x, mode = values[0], values[5]
-    if mode != "test":
+    """batch_norm2d(): with the statistics that it is given, or in two more passes with those of the images."""
+    x, gamma, beta, run_mean, run_var, mode, eps, mu = (in_memory(v) if at else v for at, v in enumerate(values))
+    if not is_distributed(x) or 0 in x.shape:
         return NO
-    found = EachRow()(backend, op, values)
-    if found is NO:
-        return NO
+    given = (gamma, beta, run_mean, run_var)
     with limited(1):
-        rest = op.kernel(np.zeros((1, x.shape[1])), *map(in_memory, values[1:]))
-    return found, *rest[1:]
+        op.kernel(np.zeros((1, x.shape[1])), *given, mode, eps, mu)  # for what it refuses
+    if mode == "train":
+        mean, var = channel_statistics(backend, x, len(gamma))
+        run_mean, run_var = mu * run_mean + (1 - mu) * mean, mu * run_var + (1 - mu) * var
+    else:
+        mean, var = run_mean.copy(), run_var
+        run_mean, run_var = run_mean.copy(), run_var.copy()
+    found = EachRow()(backend, op, (x, gamma, beta, mean, var, "test", eps, mu))
+    return NO if found is NO else (found, run_mean, run_var, mean, 1 / np.sqrt(var + eps))
+
+
+def channel_statistics(backend: SparkBackend, x: Any, channels: int) -> tuple[Array, Array]:
+    """Mean and variance, with the number of cells as divisor, of each channel."""
+    cells = x.shape[1] // channels
+    count = x.shape[0] * cells
+
+    def by_channel(columns: Array) -> Array:
+        whole: Array = columns.reshape(channels, cells).sum(axis=1, keepdims=True) / count
+        return whole
+
+    mean = by_channel(backend.home.run("colSums", x))
+    row = np.repeat(mean, cells).reshape(1, -1)
+
+    def squares(x: Node, row: Node) -> list[Node]:
+        apart = build("-", (x, row))
+        return [build("colSums", (build("*", (apart, apart)),))]
+
+    return mean, by_channel(over_panels(backend.home, [by_rows(x), row], squares))
 
 
 def distinct(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
-    return EachRow()(backend, op, values) if values[1] == "r" else NO
+    """Of each row; of all cells, the different ones of each panel come to the driver."""
+    dir = values[-1]
+    if dir == "r":
+        return EachRow()(backend, op, values)
+    return len(backend.home.run("unique", values[0], "rc")) if dir == "rc" else NO
 
 
 def in_family(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
@@ -210,7 +239,9 @@ WAYS: Mapping[str, Way] = {
     "rowcumsum": EachRow(),
     "outer": EachRow(),
     "rowCountDistinct": EachRow(),
+    "rowCountDistinctApprox": EachRow(),
     "countDistinct": distinct,
+    "countDistinctApprox": distinct,
     "conv2d": EachRow((0,), 2),
     "conv2d_backward_data": EachRow((1,), 2),
     "conv2d_backward_filter": filter_gradient,
