@@ -33,8 +33,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not spark"
 
+WAYS = local connect cluster
 test-spark: $(VENV)/.installed-test
-	for way in local connect cluster; do GRAMIAN_TEST_SPARK=$$way $(BIN)/python -m pytest -n 0 tests/spark || exit 1; done
+	for way in $(WAYS); do GRAMIAN_TEST_SPARK=$$way $(BIN)/python -m pytest -n 0 tests/spark || exit 1; done
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
