@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -37,6 +38,7 @@ T = TypeVar("T")
 Session = Any  # a pyspark.sql.SparkSession, classic or Connect
 
 LONGEST = 400  # characters of what Spark says about a failure
+JAVA_ERROR = re.compile(r"(?:\w+\.)+\w+(?:Exception|Error): ")
 NO_NEWS = ("JVM stacktrace", "at ", "Traceback", "File ", "Driver stacktrace")
 DOCTOR = "`gramian doctor --master URL` looks for what is wrong with a cluster"
 
@@ -118,6 +120,7 @@ def failed(error: Exception) -> OperationError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(NO_NEWS)] or [type(error).__name__]
     what = told[-1] if isinstance(error, PySparkException) and "Traceback" in str(error) else told[0]
+    what = JAVA_ERROR.split(what)[-1]  # what comes before tells of stages, tasks and attempts
     return OperationError(f"a job of the cluster failed: {what[:LONGEST]}", DOCTOR)
 
 
