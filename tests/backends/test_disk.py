@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import placements
 import pytest
+from placements import SAMPLES, check, loaded
 from samples import Sample, all_samples, convert
 from scipy.sparse import csr_array
 
@@ -20,7 +22,6 @@ from gramian.ir import disk, sparse
 from gramian.ir.disk import DiskMatrix, is_on_disk
 from gramian.ir.op import REGISTRY, Effect, Op
 from gramian.ir.values import ListValue
-from gramian.runtime.backend import kernel_of
 
 
 class Tiny(Budget):
@@ -55,17 +56,8 @@ def transposed(matrix: Any) -> Any:
     return on_disk(matrix.T).T
 
 
-def loaded(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(loaded, value))
-    if isinstance(value, ListValue):
-        return [loaded(v) for v in value.items]
-    return value.load() if is_on_disk(value) else sparse.densify(value)
-
-
 def run(op: Op, values: list[Any], backend: LocalBackend = BACKEND) -> Any:
-    with np.errstate(all="ignore"):
-        return kernel_of(op, backend)(*values)
+    return placements.run(op, values, backend)
 
 
 def variants(values: list[Any]) -> Iterator[list[Any]]:
@@ -77,22 +69,6 @@ def variants(values: list[Any]) -> Iterator[list[Any]]:
             for at, form in zip(matrices, forms, strict=True):
                 made[at] = made[at] if form is None else form(made[at])
             yield made
-
-
-def check(found: Any, expected: Any) -> None:
-    found, expected = loaded(found), loaded(expected)
-    assert type(found) is type(expected)
-    if isinstance(expected, str | bool | int):
-        assert found == expected
-    elif isinstance(expected, tuple | list):
-        for one, other in zip(found, expected, strict=True):
-            check(one, other)
-    elif isinstance(expected, np.ndarray | float):
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-        assert np.shape(found) == np.shape(expected)
-
-
-SAMPLES = [s for s in all_samples() if s.op.effect is Effect.PURE]
 
 
 @pytest.mark.usefixtures("small_panels")

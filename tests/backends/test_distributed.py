@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from many_rows import CASES
-from samples import Sample, all_samples, convert
+from placements import SAMPLES, check, loaded, run, sent
+from samples import Sample, convert
 
 from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend, matrix
@@ -21,14 +22,9 @@ from gramian.backends.spark.blocks import Cut, Store
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.lineage import pickled
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.ways.recipes import Pieces
-from gramian.backends.spark.work import Given, _answer
+from gramian.backends.spark.work import _answer
 from gramian.budget import Budget
-from gramian.ir import sparse
-from gramian.ir.disk import is_on_disk
-from gramian.ir.op import REGISTRY, Effect, Op
-from gramian.ir.values import ListValue
-from gramian.runtime.backend import kernel_of
+from gramian.ir.op import REGISTRY
 
 
 class Here(Cluster):
@@ -63,9 +59,9 @@ def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def distributed(backend: SparkBackend, cells: Any, step: int = 2) -> SparkMatrix:
-    pieces = ((Given(np.ascontiguousarray(cells), True), 0, len(cells)),)
-    recipe = Pieces(backend.cluster.fresh(), Cut(len(cells), step), cells.shape[1], str(cells.dtype), pieces)
-    return SparkMatrix(recipe, backend.cluster, backend.budget.scratch)
+    return SparkMatrix(
+        sent(backend.cluster.fresh(), Cut(len(cells), step), cells), backend.cluster, backend.budget.scratch
+    )
 
 
 def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
@@ -82,35 +78,6 @@ def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
             for at, form in zip(matrices, chosen, strict=True):
                 made[at] = forms[form](made[at], at)
             yield made
-
-
-def loaded(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(loaded, value))
-    if isinstance(value, ListValue):
-        return [loaded(v) for v in value.items]
-    return value.load() if is_on_disk(value) else sparse.densify(value)
-
-
-def run(op: Op, values: list[Any], backend: LocalBackend) -> Any:
-    with np.errstate(all="ignore"):
-        return kernel_of(op, backend)(*values)
-
-
-def check(found: Any, expected: Any) -> None:
-    found, expected = loaded(found), loaded(expected)
-    assert type(found) is type(expected)
-    if isinstance(expected, str | bool | int):
-        assert found == expected
-    elif isinstance(expected, tuple | list):
-        for one, other in zip(found, expected, strict=True):
-            check(one, other)
-    elif isinstance(expected, np.ndarray | float):
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-        assert np.shape(found) == np.shape(expected)
-
-
-SAMPLES = [s for s in all_samples() if s.op.effect is Effect.PURE]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)

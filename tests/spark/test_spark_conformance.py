@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from placements import sent
 
 from gramian.api.script import Script
 from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.work import Rows, Sent
+from gramian.backends.spark.work import Rows
 from gramian.errors import GramianError, ScriptError
 from gramian.ir.op import Op
 from gramian.ops.text import out
@@ -73,8 +74,7 @@ class Everywhere(SparkBackend):
             return found
         if not isinstance(value, np.ndarray) or value.nbytes < self.least:
             return value
-        rows, cols = value.shape
-        recipe = Sent(self.cluster.fresh(), in_panels(rows), cols, str(value.dtype), value.copy())
+        recipe = sent(self.cluster.fresh(), in_panels(len(value)), value)
         return SparkMatrix(recipe, self.cluster, self.budget.scratch)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from placements import sent
 
 from gramian.backends.spark.blocks import LANDMARK, Array, Cut, Recipe, Store
 from gramian.backends.spark.lineage import MissingBlockError, answered, landmarks, pickled
-from gramian.backends.spark.work import Fetch, Rows, Sent
+from gramian.backends.spark.work import Fetch, Rows
 
 pytest.importorskip("pyspark")
 LONG = 1500
@@ -30,7 +31,7 @@ class Next(Recipe):
 def chain(count: int) -> Recipe:
     """Each rests twice on the one before it: without what is kept, making the last would take 2 ** count steps."""
     cut = Cut(6, 2)
-    found: Recipe = Sent("m0", cut, 2, "float64", np.arange(12.0).reshape(6, 2))
+    found: Recipe = sent("m0", cut, np.arange(12.0).reshape(6, 2))
     for number in range(1, count):
         found = Next(f"m{number}", cut, 2, "float64", found, found)
         found.weight  # noqa: B018  as a matrix asks when it is made
@@ -76,9 +77,9 @@ def step_of(text: bytes) -> Fetch:
 
 def test_large_cells_of_the_driver_travel_once() -> None:
     cut = Cut(10_000, 100)
-    sent = Sent("m1", cut, 1, "float64", np.zeros((10_000, 1)))
-    assert sent.is_landmark
-    assert len(pickled(Fetch(sent, 0, 9))) < 5_000
+    found = sent("m1", cut, np.zeros((10_000, 1)))
+    assert found.is_landmark
+    assert len(pickled(Fetch(found, 0, 9))) < 5_000
 
 
 def test_rows_have_no_files(store: Store) -> None:

@@ -74,6 +74,12 @@ class SparkBackend(LocalBackend):
 
         return Cluster(self.start())
 
+    def comes_back(self, size: int) -> bool:
+        """Is a result of so many bytes small enough for the driver?"""
+        from gramian.backends.spark.cluster import SMALL
+
+        return size < min(SMALL, self.least)
+
     def end(self) -> None:
         """The blocks of a run go with it."""
         if "cluster" in self.__dict__:

@@ -17,6 +17,8 @@ from gramian.errors import OperationError, SizeError
 
 Table = Any  # a pyspark DataFrame
 TASKS_PER_CORE = 2
+SMALL = 1 << 25  # bytes of a result that comes back to the driver
+LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
 
 

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramian.backends.local.fused.panels import is_partial, merged
-from gramian.backends.spark.blocks import Cut, Recipe
+from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.work import Given, PipelineStep, Result, Rows
+from gramian.backends.spark.work import Given, PipelineStep, Result
 from gramian.ir.fused import Pipeline, Role, panel_operands, role_of, whole_operands
 from gramian.ir.node import Node
 from gramian.runtime.backend import Kernel
 
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
-
-SMALL = 1 << 25  # bytes of a result that comes back to the driver
-LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 
 
 class DistributedPipeline:
@@ -66,7 +63,10 @@ class DistributedPipeline:
     def _run(self, base: SparkMatrix, operands: Sequence[Any]) -> Any:
         cut, cluster = base.recipe.cut, base.cluster
         kept = tuple(cluster.fresh() if self._stays(root, base) else None for root in self.pipeline.roots)
-        sources = tuple(self._source(at, operand, cut, base) for at, operand in enumerate(operands))
+        sources = tuple(
+            operand.recipe if isinstance(operand, SparkMatrix) else Given(operand, at in self.panels)
+            for at, operand in enumerate(operands)
+        )
         step = PipelineStep(self.text, sources, cut, kept, self.backend.precision)
         answers = cluster.run(step, cut)
         found = tuple(
@@ -80,13 +80,7 @@ class DistributedPipeline:
     def _stays(self, root: Node, base: SparkMatrix) -> bool:
         """Is the result a distributed matrix?"""
         size = self.pipeline.rows * (root.type.cols or 0) * base.dtype.itemsize
-        return not is_partial(root) and size >= min(SMALL, self.backend.least)
-
-    def _source(self, at: int, operand: Any, cut: Cut, base: SparkMatrix) -> Recipe | Given:
-        if not isinstance(operand, SparkMatrix):
-            return Given(operand, at in self.panels)
-        recipe = operand.recipe
-        return recipe if recipe.cut == cut else Rows("", cut, recipe.cols, recipe.dtype, recipe, 0)
+        return not is_partial(root) and not self.backend.comes_back(size)
 
     def _together(self, root: Node, parts: Sequence[Any]) -> Any:
         """The result of those of the panels."""

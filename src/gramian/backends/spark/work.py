@@ -86,16 +86,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Fetch(Step):
-    """The rows of a matrix from `first` up to, but without, `last`."""
+    """The rows of a matrix from `first` up to, but without, `last`, or some columns of them."""
 
     recipe: Recipe
     first: int
     last: int
+    columns: tuple[int | None, int | None] = (None, None)
 
     def answer(self, panel: int, store: Store) -> Array:
         start, stop = self.recipe.cut.limits(panel)
-        block = self.recipe.block(panel, store)
-        return np.array(block[max(self.first, start) - start : min(self.last, stop) - start])
+        rows = rows_of(self.recipe, max(self.first, start), min(self.last, stop), store)
+        return np.array(rows[:, slice(*self.columns)])
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,37 @@ class Given:
     by_panels: bool
 
     def __post_init__(self) -> None:
-        if isinstance(
-            self.value, np.ndarray
-        ):  # a copy, since the script may write into it before a block is made again
+        if isinstance(self.value, np.ndarray):  # which the script may write into before a block is made again
             object.__setattr__(self, "value", self.value.copy())
 
-    def of(self, cut: Cut, panel: int) -> Any:
-        return self.value[slice(*cut.limits(panel))] if self.by_panels else self.value
+
+@dataclass(frozen=True)
+class RowNumbers:
+    """As an operand: a column of the numbers of the rows, from 0."""
+
+
+Source = Recipe | Given | RowNumbers
+
+
+def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
+    """Some rows of a matrix; all of an operand that is needed as a whole."""
+    if isinstance(source, RowNumbers):
+        return np.arange(first, last).reshape(-1, 1)
+    if isinstance(source, Given):
+        return source.value[first:last] if source.by_panels else source.value
+    parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
+    if not parts:
+        return np.empty((0, source.cols), source.dtype)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The panels that rows lie in, and where in each."""
+    if last <= first:
+        return
+    for number in range(first // cut.step, -(-last // cut.step)):
+        begin, end = cut.limits(number)
+        yield number, (max(first, begin) - begin, min(last, end) - begin)
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,7 @@ class PipelineStep(Step):
     """
 
     pipeline: bytes
-    operands: tuple[Recipe | Given, ...]
+    operands: tuple[Source, ...]
     cut: Cut
     kept: tuple[str | None, ...]
     precision: str
@@ -138,12 +163,8 @@ class PipelineStep(Step):
     def results(self, panel: int, store: Store) -> Sequence[Any]:
         first, last = self.cut.limits(panel)
         run = kernel(self.pipeline, last - first, self.precision)
-        found = run(*(_operand(operand, self.cut, panel, store) for operand in self.operands))
+        found = run(*(rows_of(operand, first, last, store) for operand in self.operands))
         return found if isinstance(found, tuple) else (found,)
-
-
-def _operand(operand: Recipe | Given, cut: Cut, panel: int, store: Store) -> Any:
-    return operand.block(panel, store) if isinstance(operand, Recipe) else operand.of(cut, panel)
 
 
 @lru_cache(maxsize=256)
@@ -196,16 +217,6 @@ class Random(Recipe):
 
 
 @dataclass(frozen=True)
-class Sent(Recipe):
-    """Cells that come from the driver, whenever they are needed."""
-
-    cells: Any
-
-    def make(self, panel: int, store: Store) -> Array:
-        return self.cells[slice(*self.cut.limits(panel))]
-
-
-@dataclass(frozen=True)
 class Steps(Recipe):
     """The numbers of seq()."""
 
@@ -231,10 +242,5 @@ class Rows(Recipe):
         return self.make(panel, store)
 
     def make(self, panel: int, store: Store) -> Array:
-        start, stop = (limit + self.first for limit in self.cut.limits(panel))
-        step = self.base.cut.step
-        parts = []
-        for number in range(start // step, -(-stop // step)):
-            begin, end = self.base.cut.limits(number)
-            parts.append(self.base.block(number, store)[max(start, begin) - begin : min(stop, end) - begin])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        first, last = self.cut.limits(panel)
+        return rows_of(self.base, self.first + first, self.first + last, store)

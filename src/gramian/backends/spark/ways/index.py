@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramian.backends.local.disk.pipelines import NO
+from gramian.backends.local.disk.index import flattened
+from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
-from gramian.backends.spark.ways.making import (
-    SMALL,
-    Way,
-    by_panels,
-    by_rows,
-    first_distributed,
-    is_distributed,
-    is_matrix,
-    made,
-    source,
-)
-from gramian.backends.spark.ways.recipes import Columns, Pieces, Region, Reshaped, Reversed, side_by_side
+from gramian.backends.spark.ways.making import Way, by_panels, by_rows, first_distributed, is_distributed, made, source
+from gramian.backends.spark.ways.recipes import Columns, Pieces, Reshaped, Reversed, side_by_side
+from gramian.backends.spark.work import Fetch
 from gramian.ir.op import Op
-from gramian.ir.values import ListValue
 from gramian.ops.index import bounds, store
 
 if TYPE_CHECKING:
@@ -38,7 +29,7 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     count, wide = rows.stop - rows.start, cols.stop - cols.start
     if (count, wide) == target.shape:
         return target
-    if count * wide * target.dtype.itemsize < min(SMALL, backend.least):
+    if backend.comes_back(count * wide * target.dtype.itemsize):
         return region(target, rows, cols)
     if count == target.shape[0]:
         return by_panels(backend, [target], wide, Columns(cols))
@@ -49,7 +40,7 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
 def region(target: SparkMatrix, rows: slice, cols: slice) -> Any:
     """Some cells, in one job over the panels that have them."""
     cut = target.recipe.cut
-    step = Region(target.recipe, (rows.start, rows.stop), (cols.start, cols.stop))
+    step = Fetch(target.recipe, rows.start, rows.stop, (cols.start, cols.stop))
     return np.concatenate(target.cluster.run(step, cut, (rows.start // cut.step, -(-rows.stop // cut.step))))
 
 
@@ -64,15 +55,6 @@ def left_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     changed = backend.writable(target)
     store(changed, value, *place)
     return changed
-
-
-def flattened(values: Iterable[Any]) -> Iterator[Any]:
-    """The values with lists replaced by what is in them."""
-    for value in values:
-        if isinstance(value, ListValue):
-            yield from flattened(value.items)
-        else:
-            yield value
 
 
 def operands(values: Iterable[Any], axis: int) -> Any:

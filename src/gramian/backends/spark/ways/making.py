@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramian.backends.local.disk.pipelines import NO
+from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array, Cut, Recipe
+from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.ways.recipes import Answer, Keep, Panels, Parts, Source
-from gramian.backends.spark.work import Given
+from gramian.backends.spark.ways.recipes import Answer, Keep, Panels, Parts
+from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
@@ -20,14 +21,7 @@ from gramian.ir.values import ListValue
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
 
-SMALL = 1 << 25  # bytes of a result that comes back to the driver
-LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
-
 Way = Callable[["SparkBackend", Op, tuple[Any, ...]], Any]
-
-
-def is_matrix(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or is_on_disk(value) or is_sparse(value)
 
 
 def is_distributed(value: Any) -> bool:
@@ -64,7 +58,7 @@ def first_distributed(values: Sequence[Any]) -> SparkMatrix:
 def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
-    if cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize < min(SMALL, backend.least):
+    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):
         cluster.forget(recipe.name)
         return np.concatenate(cluster.run(Answer(recipe), cut))
     cluster.run(Keep(recipe), cut)

@@ -15,10 +15,9 @@ import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO
 from gramian.backends.local.fused.loops import NARROW
+from gramian.backends.spark.cluster import LARGEST_GIVEN, SMALL
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
 from gramian.backends.spark.ways.making import (
-    LARGEST_GIVEN,
-    SMALL,
     Way,
     by_panels,
     by_rows,

@@ -7,7 +7,7 @@ all blocks of an operand on every machine. That is their cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -15,37 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.backends.spark.work import Given, Step
-
-
-@dataclass(frozen=True)
-class RowNumbers:
-    """As an operand: a column of the numbers of the rows, from 0."""
-
-
-Source = Recipe | Given | RowNumbers
-
-
-def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
-    """Some rows of a matrix; all of an operand that is needed as a whole."""
-    if isinstance(source, RowNumbers):
-        return np.arange(first, last).reshape(-1, 1)
-    if isinstance(source, Given):
-        return source.value[first:last] if source.by_panels else source.value
-    parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
-    if not parts:
-        return np.empty((0, source.cols), source.dtype)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The panels that rows lie in, and where in each."""
-    if last <= first:
-        return
-    for number in range(first // cut.step, -(-last // cut.step)):
-        begin, end = cut.limits(number)
-        yield number, (max(first, begin) - begin, min(last, end) - begin)
-
+from gramian.backends.spark.work import Source, Step, rows_of
 
 # -- panels for themselves ---------------------------------------------------------------------------------------------
 
@@ -95,20 +65,6 @@ class Answer(Step):
 
     def answer(self, panel: int, store: Store) -> Array:
         return np.array(self.recipe.make(panel, store), self.recipe.dtype)
-
-
-@dataclass(frozen=True)
-class Region(Step):
-    """Some cells of a matrix, for the driver."""
-
-    recipe: Recipe
-    rows: tuple[int, int]
-    cols: tuple[int, int]
-
-    def answer(self, panel: int, store: Store) -> Array:
-        start, stop = self.recipe.cut.limits(panel)
-        block = self.recipe.block(panel, store)
-        return np.array(block[max(self.rows[0], start) - start : min(self.rows[1], stop) - start, slice(*self.cols)])
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramian.backends.local.disk.home import in_memory
-from gramian.backends.local.disk.pipelines import NO, over_panels
+from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
 from gramian.backends.local.disk.rows import filled
 from gramian.backends.spark.blocks import Array, Cut
+from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.ways.making import (
-    LARGEST_GIVEN,
     Way,
     by_panels,
     by_rows,
     is_distributed,
-    is_matrix,
     made,
     parts,
     source,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramian.backends.local.disk.pipelines import NO
+from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, is_matrix, made, parts
-from gramian.backends.spark.ways.recipes import Kernel, Panels, RowNumbers
+from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made, parts
+from gramian.backends.spark.ways.recipes import Kernel, Panels
 from gramian.backends.spark.ways.tables import aligned
+from gramian.backends.spark.work import RowNumbers
 from gramian.ir.disk import DiskTranspose
 from gramian.ir.op import Op
 from gramian.ops.statistics import check_moment_order, power, sample_ratio

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramian.backends.local.disk.pipelines import NO
+from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array
+from gramian.backends.spark.cluster import SMALL
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.ways.making import SMALL, Way, by_rows, is_matrix, parts
+from gramian.backends.spark.ways.making import Way, by_rows, parts
 from gramian.errors import OperationError
 from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse, settle
