@@ -25,7 +25,7 @@ CANCEL = 30.0  # seconds that a job has to end when it is told to
 class Cluster:
     """A Spark session that computes matrices.
 
-    Panels of the same cut come from one cached DataFrame of their numbers, whose partitions stay where they are: so a
+    Matrices of as many panels share a home: a cached DataFrame of their numbers, whose partitions stay where they are. So a
     panel's task goes to the executor that has the blocks of that panel, as long as it lives.
     """
 
@@ -35,7 +35,7 @@ class Cluster:
         self.jobs = 0
         self._names = 0
         self._live: set[str] = set()
-        self._homes: dict[Cut, Table] = {}
+        self._homes: dict[int, Table] = {}  # by numbers of panels
         self._dirty = False  # may there be blocks?
         sessions.before_stop(self)
 
@@ -63,13 +63,19 @@ class Cluster:
         self._homes.clear()
 
     def home(self, cut: Cut) -> Table:
-        """The numbers of the panels, where they live."""
-        if cut not in self._homes:
-            parts = min(cut.panels, max(2, TASKS_PER_CORE * self.parallelism))
-            home = self.session.range(0, cut.panels, 1, parts).toDF("panel").persist()
-            home.count()
-            self._homes[cut] = home
-        return self._homes[cut]
+        """The numbers of the panels, where they live: that is where the first job over them happens to run."""
+        if cut.panels not in self._homes:
+            numbers = self.session.range(0, cut.panels, 1, self._tasks(cut.panels)).toDF("panel")
+            self._homes[cut.panels] = numbers.persist()
+        return self._homes[cut.panels]
+
+    def _tasks(self, panels: int) -> int:
+        """In how many tasks: few panels in one for each core, since a task costs some time; many in more, of which an idle
+        core may take one.
+        """
+        cores = max(2, self.parallelism)
+        most = cores if panels <= TASKS_PER_CORE * cores else TASKS_PER_CORE * cores
+        return min(panels, most)
 
     @cached_property
     def parallelism(self) -> int:
@@ -102,15 +108,11 @@ class Cluster:
         """The answers of a job over some panels, which brings these recipes beside those of the step."""
         self.jobs += 1
         self._dirty = True
-        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names)
+        chosen = wanted if len(wanted) < cut.panels else None
+        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names, chosen)
 
         def job() -> Any:
-            home = self.home(cut)
-            if isinstance(wanted, range) and len(wanted) < cut.panels:
-                home = home.where(home["panel"].between(wanted[0], wanted[-1]))
-            elif len(wanted) < cut.panels:
-                home = home.where(home["panel"].isin(list(wanted)))
-            return home.mapInArrow(task, SCHEMA).toArrow()
+            return self.home(cut).mapInArrow(task, SCHEMA).toArrow()
 
         table = self._call(job)
         found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)

@@ -154,6 +154,9 @@ def configuration(place: Master, settings: Settings) -> dict[str, str]:
         "spark.driver.maxResultSize": "0",  # cost decides what comes back
         "spark.log.level": "ERROR",
         "spark.python.worker.reuse": "true",
+        "spark.python.unix.domain.socket.enabled": str(
+            os.name == "posix"
+        ).lower(),  # over TCP each task waits for 40 ms
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -28,6 +30,7 @@ class Task:
     recipes: Mapping[str, bytes]  # those that were missed
     live: frozenset[str]  # matrices that somebody holds,
     newest: int  # of those up to this number
+    panels: Collection[int] | None  # that are needed, if not all
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow
@@ -36,11 +39,26 @@ class Task:
         store.open(self.live, self.newest)
         step = pickle.loads(self.step)
         for batch in batches:
-            panels = batch.column(0).to_pylist()
+            panels = [panel for panel in batch.column(0).to_pylist() if self.panels is None or panel in self.panels]
             answers = [_answer(step, panel, store) for panel in panels]
             yield pyarrow.RecordBatch.from_arrays(
                 [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
             )
+        settle()
+
+
+_settled = 0  # modules that this worker had when it settled
+
+
+def settle() -> None:
+    """Spark's workers collect garbage after each task, which takes longer than most tasks if all that they imported is
+    looked through each time.
+    """
+    global _settled
+    if len(sys.modules) > _settled:
+        gc.collect()
+        gc.freeze()
+        _settled = len(sys.modules)
 
 
 def _answer(step: Step, panel: int, store: Store) -> bytes:
