@@ -305,3 +305,23 @@ def test_a_run_leaves_nothing(way: str, spark: Any, master: str, tmp_path: Path)
     assert (process.returncode, said) == (0, "")
     assert printed.startswith("step 0")
     assert left(spark, tmp_path) == before
+
+
+NEVER_CLOSED = """
+import sys
+import gramian
+from gramian.settings import Settings
+session = gramian.Session(settings=Settings(mode="spark", master=sys.argv[1], scratch=sys.argv[2]))
+found = session.run("X = rand(rows=20000, cols=20, seed=7) * 2", outputs=["X"])
+print(found["X"].shape)
+"""
+
+
+def test_a_session_that_nobody_closes_leaves_nothing(way: str, spark: Any, master: str, tmp_path: Path) -> None:
+    if way == "cluster":
+        pytest.skip("its cores belong to the session of the tests")
+    before = left(spark, tmp_path)
+    command = [sys.executable, "-c", NEVER_CLOSED, master, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(20000, 20)\n", "")
+    assert left(spark, tmp_path) == before
