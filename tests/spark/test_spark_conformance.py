@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from here import Here
 from placements import sent
 
 from gramian.api.script import Script
@@ -45,7 +46,6 @@ def module(path: Path) -> Any:
 
 
 conformance = module(CONFORMANCE / "test_conformance.py")
-distributed = module(CONFORMANCE.parent / "backends" / "test_distributed.py")
 
 LONG = frozenset(f"lang/programs/{name}" for name in ("game_of_life", "matrix_factorisation", "logistic_regression"))
 ENTRIES = ("matrix", "rand", "seq", "read", "rbind", "cbind", "table", "diag", "order", "removeEmpty")
@@ -104,7 +104,7 @@ def here(way: str) -> Iterator[SparkBackend]:
     if way != "local":
         pytest.skip("the same in all ways")
     found = Everywhere(lambda: None, least=LEAST)
-    found.cluster = distributed.Here()
+    found.cluster = Here()
     yield found
     found.end()
     assert found.cluster.jobs > 3 * len(conformance.CASES)
