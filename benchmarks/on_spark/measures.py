@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from subprocess import CalledProcessError
 
 import numpy as np
 from suite import systemds
@@ -157,7 +158,7 @@ def report(plan: Plan, only: str) -> bool:
         try:
             for line in measure(plan):
                 print(line, flush=True)
-        except (FailedError, DisagreementError, RuntimeError, ValueError) as problem:
+        except (FailedError, DisagreementError, RuntimeError, ValueError, CalledProcessError) as problem:
             print(f"  {name}: {problem}", flush=True)
             good = False
     return good

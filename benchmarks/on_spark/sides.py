@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,9 @@ def told() -> dict[str, str]:
     return dict(word.split("=", 1) for word in sys.argv[1:])
 
 
-# Spark of SystemDS's own, in its Java process.
+# SystemDS's package lacks some of the jar files of its Spark: they come from this version of pyspark.
+SPARK_VERSION = "3.5.7"
+SPARK_HOME = Path(__file__).parents[1] / "data" / f".spark-{SPARK_VERSION}"
 CONFIGURATION = """<root>
   <sysds.local.spark>true</sysds.local.spark>
   <sysds.local.spark.number.threads>{threads}</sysds.local.spark.number.threads>
@@ -45,11 +48,28 @@ CONFIGURATION = """<root>
 """
 # What Spark 3.5 needs of Java 17.
 OPENED = (
-    *("java.base/java.lang", "java.base/java.lang.invoke", "java.base/java.lang.reflect", "java.base/java.io"),
+    *(
+        "java.base/java.lang",
+        "java.base/java.lang.ref",
+        "java.base/java.lang.invoke",
+        "java.base/java.lang.reflect",
+        "java.base/java.io",
+    ),
     *("java.base/java.net", "java.base/java.nio", "java.base/java.util", "java.base/java.util.concurrent"),
     *("java.base/java.util.concurrent.atomic", "java.base/sun.nio.ch", "java.base/sun.nio.cs"),
-    *("java.base/sun.security.action", "java.base/sun.util.calendar"),
+    *("java.base/sun.security.action", "java.base/sun.util.calendar", "java.base/jdk.internal.ref"),
 )
+
+
+def install_spark() -> Path:
+    """The folder with the jar files of SystemDS's Spark; they are installed if they are not there."""
+    if not SPARK_HOME.exists():
+        print(f"Installing Spark {SPARK_VERSION} under {SPARK_HOME}", flush=True)
+        unfinished = SPARK_HOME.with_suffix(".tmp")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(unfinished)]
+        subprocess.run([*command, f"pyspark=={SPARK_VERSION}"], check=True)
+        unfinished.rename(SPARK_HOME)
+    return SPARK_HOME / "pyspark" / "jars"
 
 
 def systemds_spark(workload: str, values: Mapping[str, object], threads: int, folder: Path) -> list[str]:
@@ -64,7 +84,7 @@ def systemds_spark(workload: str, values: Mapping[str, object], threads: int, fo
         *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
         f"-Dlog4j.configuration=file:{home}/conf/log4j.properties",
         "-cp",
-        f"{home}/SystemDS.jar:{home}/lib/*",
+        f"{home}/SystemDS.jar:{home}/lib/*:{install_spark()}/*",
         "org.apache.sysds.api.DMLScript",
         "-f",
         str(WORKLOADS / workload / f"{workload}.dml"),
