@@ -358,20 +358,6 @@ def test_a_function_that_fails_shows_its_line(backend: SparkBackend, call: str) 
     assert "org.apache" not in shown
 
 
-def test_an_interrupt_cancels_the_job(spark: Any, backend: SparkBackend) -> None:
-    import time
-
-    backend.cluster.run(failing(lambda: None), Cut(4, 1))  # workers are there
-    threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        backend.cluster.run(failing(lambda: time.sleep(300)), Cut(4, 1))
-    assert backend.cluster.run(failing(lambda: 5), Cut(4, 1)) == [5] * 4  # cores are free again
-    assert time.monotonic() - start < 120
-    backend.end()
-    assert not any(folder.exists() for folder in folders(spark, backend.cluster.name))
-
-
 # -- the command -------------------------------------------------------------------------------------------------------
 
 ENDLESS = """
