@@ -20,7 +20,10 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from gramian.backends.spark.cells import packed, settled, unpacked
+from gramian.ir.sparse import array_bytes, is_sparse
+
+Array = Any  # dense, or compressed rows: see cells
 OWN_BYTES = 1 << 10  # of a recipe, pickled, without what it rests on
 LANDMARK = 1 << 15  # bytes of recipes that a job carries without need
 
@@ -60,7 +63,7 @@ class Recipe:
         shape = last - first, self.cols
         found = store.read(self.name, panel, shape, self.dtype)
         if found is None:
-            found = np.ascontiguousarray(self.make(panel, store), self.dtype)
+            found = settled(self.make(panel, store), self.dtype)
             if found.shape != shape:
                 raise ValueError(f"{self} makes a block of {found.shape}, where {shape} is needed")
             store.write(self.name, panel, found)
@@ -85,7 +88,7 @@ def _weight(part: Any) -> int:
             return sum(map(_weight, part))
     if is_dataclass(part):
         return sum(_weight(getattr(part, field.name)) for field in fields(part))
-    return int(getattr(part, "nbytes", 0))
+    return array_bytes(part)
 
 
 class Store:
@@ -119,6 +122,8 @@ class Store:
             return self.unwritten[name, panel]
         try:
             found = np.load(self.place(name, panel), mmap_mode="r")
+            if found.ndim == 1:  # SciPy may put a matrix into order in its own arrays: in memory, not in the file
+                return unpacked(np.asarray(np.load(self.place(name, panel), mmap_mode="c")), shape, dtype)
         except (OSError, ValueError, EOFError):
             return None
         return found if found.shape == shape and found.dtype == dtype else None
@@ -130,7 +135,7 @@ class Store:
             place.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".tmp", delete=False) as out:
                 try:
-                    np.save(out, cells)
+                    np.save(out, packed(cells) if is_sparse(cells) else cells)
                     out.flush()
                     os.replace(out.name, place)
                 except BaseException:

@@ -13,7 +13,6 @@ from gramian.backends.spark import session as sessions
 from gramian.backends.spark.blocks import Cut, Store
 from gramian.backends.spark.lineage import landmarks, pickled
 from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
-from gramian.errors import OperationError, SizeError
 
 Table = Any  # a pyspark DataFrame
 TASKS_PER_CORE = 2
@@ -147,7 +146,7 @@ def _checked(answers: Sequence[Any]) -> list[Any]:
     for answer in answers:
         assert not isinstance(answer, Missed), "a block is missing, and so is its recipe"
         if isinstance(answer, Refusal):
-            raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
+            raise answer.kind(answer.message, answer.hint)
     return list(answers)
 
 

@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.backends.spark.work import Source, Step, rows_of
+from gramian.backends.spark.cells import dense, product, reshaped, settled, stacked, stored_cells
+from gramian.backends.spark.work import Source, Step, panel_backend, rows_of
+from gramian.ir.sparse import densify, is_sparse
 
 # -- panels for themselves ---------------------------------------------------------------------------------------------
 
@@ -52,8 +54,9 @@ class Keep(Step):
     makes: ClassVar[bool] = True
     recipe: Recipe
 
-    def answer(self, panel: int, store: Store) -> None:
-        self.recipe.block(panel, store)
+    def answer(self, panel: int, store: Store) -> int:
+        """The number of cells that the block stores."""
+        return stored_cells(self.recipe.block(panel, store))
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Answer(Step):
     recipe: Recipe
 
     def answer(self, panel: int, store: Store) -> Array:
-        return np.array(self.recipe.make(panel, store), self.recipe.dtype)
+        return settled(self.recipe.make(panel, store), self.recipe.dtype)
 
 
 @dataclass(frozen=True)
@@ -82,26 +85,25 @@ class Kernel:
 
     def __call__(self, *panels: Array) -> Any:
         from gramian.ir.cores import limited
-        from gramian.ir.sparse import densify
 
         values = list(self.values)
         for place, panel in zip(self.places, panels, strict=True):
             values[place] = panel
         if self.images is not None:
-            values[self.images] = values[self.images].replace(0, [len(panels[0])])
+            values[self.images] = values[self.images].replace(0, [panels[0].shape[0]])
         with limited(1):
             found = local_kernel(self.op, self.precision)(*values)
-        return densify(found[0] if isinstance(found, tuple) else found)
+        return found[0] if isinstance(found, tuple) else found
 
 
 @lru_cache(maxsize=64)
 def local_kernel(name: str, precision: str) -> Callable[..., Any]:
     """The kernel for matrices in memory."""
     import gramian.ops  # noqa: F401  registers the operators
-    from gramian.backends.local import LocalBackend
     from gramian.ir.op import REGISTRY
 
-    return LocalBackend(precision).kernel_in_memory(REGISTRY[name])
+    kernel: Callable[..., Any] = panel_backend(precision).kernel_in_memory(REGISTRY[name])
+    return kernel
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Columns:
 
 
 def side_by_side(*panels: Array) -> Array:
-    return np.concatenate(panels, axis=1)
+    return stacked(panels, axis=1)
 
 
 # -- rows at other places ----------------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ class Pieces(Recipe):
             if low < high:
                 parts.append(rows_of(source, begin + low, begin + high, store)[:, slice(*self.columns)])
             start += end - begin
-        return np.concatenate(parts)
+        return stacked(parts)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Reversed(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         rows = self.cut.rows
-        return np.asarray(rows_of(self.base, rows - last, rows - first, store)[::-1])
+        return rows_of(self.base, rows - last, rows - first, store)[::-1]
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,12 @@ class Gathered(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         numbers = self.numbers[slice(*self.cut.limits(panel))]
-        found = np.empty((len(numbers), self.cols), self.dtype)
         step = self.base.cut.step
+        places, parts = [], []
         for block in np.unique(numbers // step).tolist():
-            here = numbers // step == block
-            found[here] = self.base.block(block, store)[numbers[here] - block * step]
-        return found
+            places.append(np.flatnonzero(numbers // step == block))
+            parts.append(self.base.block(block, store)[numbers[places[-1]] - block * step])
+        return stacked(parts)[np.argsort(np.concatenate(places))]
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,11 @@ class Kept(Recipe):
         for number, end in enumerate(self.ends):
             if start < last and end > first:
                 limits = self.base.cut.limits(number)
-                here = np.flatnonzero(rows_of(self.marks, *limits, store)[:, 0])
+                here = np.flatnonzero(densify(rows_of(self.marks, *limits, store))[:, 0])
                 here = here[max(first - start, 0) : min(last, end) - start]
                 parts.append(self.base.block(number, store)[here])
             start = end
-        return np.concatenate(parts)
+        return stacked(parts)
 
 
 @dataclass(frozen=True)
@@ -202,9 +204,8 @@ class Reshaped(Recipe):
         first, last = self.cut.limits(panel)
         start, stop = first * self.cols, last * self.cols
         row = start // self.base.cols
-        cells = rows_of(self.base, row, -(-stop // self.base.cols), store).reshape(-1)
-        offset = row * self.base.cols
-        return np.asarray(cells[start - offset : stop - offset].reshape(last - first, self.cols))
+        cells = rows_of(self.base, row, -(-stop // self.base.cols), store)
+        return reshaped(cells, start - row * self.base.cols, (last - first, self.cols))
 
 
 @dataclass(frozen=True)
@@ -215,10 +216,8 @@ class Turned(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        found = np.empty((last - first, self.cols), self.dtype)
-        for number in range(self.base.cut.panels):
-            found[:, slice(*self.base.cut.limits(number))] = self.base.block(number, store)[:, first:last].T
-        return found
+        parts = [self.base.block(number, store)[:, first:last].T for number in range(self.base.cut.panels)]
+        return stacked(parts, axis=1)
 
 
 @dataclass(frozen=True)
@@ -230,13 +229,15 @@ class Patched(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        found = np.array(rows_of(self.base, first, last, store), self.dtype)
+        base = rows_of(self.base, first, last, store)
+        # Few cells of a large sparse panel are changed: all others stay compressed.
+        found: Any = base.tolil() if is_sparse(base) else np.array(base, self.dtype)
         for (top, bottom), columns, value in self.patches:
             low, high = max(first, top), min(last, bottom)
             if low < high:
-                cells = value if isinstance(value, float) else rows_of(value, low - top, high - top, store)
+                cells = value if isinstance(value, float) else dense(rows_of(value, low - top, high - top, store))
                 found[low - first : high - first, slice(*columns)] = cells
-        return found
+        return found.tocsr() if is_sparse(base) else found
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
@@ -251,15 +252,16 @@ class Product(Recipe):
     turned: bool
 
     def make(self, panel: int, store: Store) -> Array:
-        left = rows_of(self.left, *self.cut.limits(panel), store)
-        found = np.zeros((len(left), self.cols))
+        first, last = self.cut.limits(panel)
+        left = rows_of(self.left, first, last, store)
+        found = np.zeros((last - first, self.cols))
         for number in range(self.right.cut.panels):
             here = slice(*self.right.cut.limits(number))
             block = self.right.block(number, store)
             if self.turned:
-                found[:, here] = left @ block.T
+                found[:, here] = product(left, block.T)
             else:
-                found += left[:, here] @ block
+                found += product(left[:, here], block)
         return found
 
 
@@ -275,17 +277,17 @@ class Crossed(Recipe):
         found = np.zeros((last - first, self.cols))
         for number in range(self.left.cut.panels):
             limits = self.left.cut.limits(number)
-            found += self.left.block(number, store)[:, first:last].T @ rows_of(self.right, *limits, store)
+            found += product(self.left.block(number, store)[:, first:last].T, rows_of(self.right, *limits, store))
         return found
 
 
 def crossed(left: Array, right: Array) -> Array:
     """What a panel adds to t(left) %*% right."""
-    return np.asarray(left.T @ right, np.float64)
+    return np.asarray(product(left.T, right), np.float64)
 
 
 def gram(panel: Array) -> Array:
-    return np.asarray(panel.T @ panel, np.float64)
+    return np.asarray(product(panel.T, panel), np.float64)
 
 
 # -- what goes on from row to row --------------------------------------------------------------------------------------
@@ -300,7 +302,7 @@ class Running(Recipe):
     before: Array  # a row for each panel but the first
 
     def make(self, panel: int, store: Store) -> Array:
-        cells = rows_of(self.base, *self.cut.limits(panel), store).astype(np.float64, copy=False)
+        cells = dense(rows_of(self.base, *self.cut.limits(panel), store)).astype(np.float64, copy=False)
         if panel == 0:
             return np.asarray(self.combine.accumulate(cells, axis=0))
         whole = np.concatenate([self.before[panel - 1 : panel], cells])
@@ -314,7 +316,7 @@ class Total:
     combine: np.ufunc
 
     def __call__(self, panel: Array) -> Array:
-        return np.asarray(self.combine.reduce(panel.astype(np.float64, copy=False), axis=0, keepdims=True))
+        return np.asarray(self.combine.reduce(dense(panel).astype(np.float64, copy=False), axis=0, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -327,7 +329,7 @@ class SumProduct(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         from gramian.ops.cumulative import sum_product
 
-        cells = np.array(rows_of(self.base, *self.cut.limits(panel), store), np.float64)
+        cells = np.array(dense(rows_of(self.base, *self.cut.limits(panel), store)), np.float64)
         if panel > 0:
             cells[0, 0] += cells[0, 1] * self.before[panel - 1]
         return sum_product(cells)
@@ -337,5 +339,5 @@ def sum_product_step(panel: Array) -> tuple[float, float]:
     """The last number that a panel comes to is a + b * the one before the panel."""
     from gramian.ops.cumulative import sum_product
 
-    cells = np.array(panel, np.float64)
+    cells = np.array(dense(panel), np.float64)
     return float(sum_product(cells)[-1, 0]), float(np.prod(cells[:, 1]))
