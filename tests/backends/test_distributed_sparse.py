@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,16 @@ import pytest
 from many_rows import CASES
 from placements import SAMPLES, check, loaded, run
 from samples import Sample, convert
-from scipy.sparse import csr_array, random_array
+from scipy.sparse import csr_array
 from test_distributed import Here, near
 
-from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
-from gramian.backends.spark import SparkBackend, cells, matrix
+from gramian.backends.spark import SparkBackend, matrix
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.backends.spark.cells import packed, unpacked
-from gramian.backends.spark.matrix import SparkMatrix, cut_of
+from gramian.backends.spark.matrix import SparkMatrix
 from gramian.budget import Budget
 from gramian.ir import sparse
 from gramian.ir.op import REGISTRY
-from gramian.ir.sparse import is_sparse
-from gramian.ops.text import out
-from gramian.runtime.run import Execution
-from gramian.settings import Settings
-from gramian.source import Source
 
 
 @dataclass(frozen=True)

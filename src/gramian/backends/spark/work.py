@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gramian.backends.local.dispatch import TooDenseError
+from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.cells import DENSE_ROOM, settled, stacked, stored_cells
 from gramian.backends.spark.lineage import MissingBlockError, answered
 from gramian.errors import OperationError, SizeError
-from gramian.ir.sparse import is_sparse, worth
+from gramian.ir.sparse import densify, is_sparse, worth
 
 SCHEMA = "panel long, answer binary"
 MORE_MEMORY = "give workers more memory, or make the rows of the matrix shorter"
@@ -25,29 +26,43 @@ KINDS = (SizeError, TooDenseError, OperationError)  # of errors that the driver 
 
 @dataclass(frozen=True)
 class Task:
-    """A job's function of batches of panel numbers: the answer of each panel, pickled, or the error that it met."""
+    """A job's function of batches of anchors: the answer of each of their panels, pickled, or the error that it met."""
 
     session: str
     step: bytes
     recipes: Mapping[str, bytes]  # those that were missed
     live: frozenset[str]  # matrices that somebody holds,
     newest: int  # of those up to this number
+    anchors: Sequence[int]  # what they are called in Spark
+    cut: Cut
+    wanted: Collection[int]  # of its panels
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
-        import pyarrow
-
         store = Store(self.session, self.recipes)
-        store.open(self.live, self.newest)
-        step = pickle.loads(self.step)
         for batch in batches:
-            panels = batch.column(0).to_pylist()
-            answers = [_answer(step, panel, store) for panel in panels]
-            yield pyarrow.RecordBatch.from_arrays(
-                [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
-            )
+            for name in batch.column(0).to_pylist():
+                for panel, answer in self.answers(self.anchors.index(name), store):
+                    yield answer_batch(panel, answer)
+
+    def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
+        """What there is to answer where an anchor is."""
+        store.open(self.live, self.newest)
+        panels = [n for n in panels_of(anchor, len(self.anchors), self.cut) if n in self.wanted]
+        step = None
+        for panel in panels:
+            if step is None:
+                step = pickle.loads(self.step)
+            yield panel, answer_of(step, panel, store)
 
 
-def _answer(step: Step, panel: int, store: Store) -> bytes:
+def answer_batch(panel: int, answer: bytes) -> Any:
+    import pyarrow
+
+    columns = [pyarrow.array([panel], pyarrow.int64()), pyarrow.array([answer], pyarrow.binary())]
+    return pyarrow.RecordBatch.from_arrays(columns, ["panel", "answer"])
+
+
+def answer_of(step: Step, panel: int, store: Store) -> bytes:
     try:
         with np.errstate(all="ignore"):
             return pickle.dumps(answered(step, panel, store))
@@ -176,7 +191,10 @@ class PipelineStep(Step):
     def results(self, panel: int, store: Store) -> Sequence[Any]:
         first, last = self.cut.limits(panel)
         run = kernel(self.pipeline, last - first, self.precision)
-        found = run(*(rows_of(operand, first, last, store) for operand in self.operands))
+        operands = [rows_of(operand, first, last, store) for operand in self.operands]
+        if last - first == 1:  # of which a column is a single cell, as only the dense kernel knows
+            operands = [densify(operand) for operand in operands]
+        found = run(*operands)
         return found if isinstance(found, tuple) else (found,)
 
 
@@ -184,12 +202,13 @@ class PipelineStep(Step):
 def kernel(pipeline: bytes, rows: int, precision: str) -> Any:
     """The local backend's way to run a pipeline over so many rows, on the one core that a task has."""
     import gramian.ops  # noqa: F401  registers the operators
+    from gramian.backends.local.fused.kernel import PipelineKernel
     from gramian.ir.cores import limited
     from gramian.ir.fused import Pipeline
 
     roots = pickle.loads(pipeline)
-    run = panel_backend(precision).pipeline(Pipeline(roots, rows))
-    assert run is not None
+    backend, panel = panel_backend(precision), Pipeline(roots, rows)
+    run = PipelineKernel(panel, backend) if rows == 1 else backend.pipeline(panel)
 
     def on_one_core(*values: Any) -> Any:
         with limited(1):

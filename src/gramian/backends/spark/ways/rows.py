@@ -97,7 +97,7 @@ def filter_gradient(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> A
 
 def normalised(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     """batch_norm2d(): with the statistics that it is given, or in two more passes with those of the images."""
-    x, gamma, beta, run_mean, run_var, mode, eps, mu = (in_memory(v) if at else v for at, v in enumerate(values))
+    x, gamma, beta, run_mean, run_var, mode, eps, mu = values[:1] + tuple(densify(in_memory(v)) for v in values[1:])
     if not is_distributed(x) or 0 in x.shape:
         return NO
     given = (gamma, beta, run_mean, run_var)
