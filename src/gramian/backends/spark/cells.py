@@ -26,9 +26,9 @@ def settled(cells: Cells, dtype: Any) -> Cells:
     if not is_sparse(cells):
         return np.ascontiguousarray(cells, dtype)
     found = by_rows(cells).astype(dtype, copy=False)
-    found.sum_duplicates()
-    if not found.data.all():
+    if not found.has_canonical_format or not found.data.all():
         found = found.copy()  # others may hold its arrays
+        found.sum_duplicates()
         found.eliminate_zeros()
     return settle(found)
 

@@ -12,7 +12,7 @@ from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
 from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import Node, build, literal
 from gramian.ir.op import Op
-from gramian.ir.sparse import by_rows, is_sparse
+from gramian.ir.sparse import by_rows, densify, is_sparse
 
 
 def running(combine: np.ufunc) -> Callable[[Home, Op, tuple[Any, ...]], Any]:
