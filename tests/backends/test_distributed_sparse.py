@@ -94,7 +94,7 @@ def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
 def test_samples(sample: Sample, backend: SparkBackend) -> None:
     values = convert(sample.op, sample.values())
     expected = run(sample.op, values, LocalBackend())
-    for made in itertools.islice(variants(backend, values), 16):
+    for made in itertools.islice(variants(backend, values), 10):
         check(run(sample.op, made, backend), expected)
 
 

@@ -9,7 +9,7 @@ rows at a time (see `ways.making.in_panels`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -112,6 +112,16 @@ def is_worth(sparsity: float) -> bool:
 # -- files ---------------------------------------------------------------------------------------------------------------
 
 
+def save(file: IO[bytes], cells: Cells) -> None:
+    np.save(file, packed(by_rows(cells)) if is_sparse(cells) else cells)
+
+
+def load(file: IO[bytes], dtype: Any) -> Cells:
+    """What was saved, of a whole file."""
+    found = np.load(file)
+    return unpacked(found, None, dtype) if found.ndim == 1 else found
+
+
 def packed(cells: Cells) -> Any:
     """Compressed rows as bytes, each array at a place that suits its numbers."""
     numbers = (*cells.shape, cells.nnz, cells.indptr.dtype.itemsize, cells.indices.dtype.itemsize)
@@ -124,15 +134,15 @@ def packed(cells: Cells) -> Any:
     return np.concatenate(parts)
 
 
-def unpacked(raw: Any, shape: tuple[int, int], dtype: Any) -> Cells | None:
-    """The compressed rows in these bytes; None if they are not whole, or not what is expected."""
+def unpacked(raw: Any, shape: tuple[int, int] | None, dtype: Any) -> Cells | None:
+    """The compressed rows in these bytes; None if they are not whole, or not of the shape that is expected, if one is."""
     from scipy.sparse import csr_array
 
     at = HEAD * 8
     if raw.dtype != np.uint8 or raw.size < at:
         return None
     rows, cols, stored, *widths = raw[:at].view(np.int64)[:5].tolist()
-    if (rows, cols) != shape or min(stored, *widths) < 0 or not set(widths) <= {4, 8}:
+    if shape not in (None, (rows, cols)) or min(stored, *widths) < 0 or not set(widths) <= {4, 8}:
         return None
     arrays = []
     for count, kind in ((stored, np.dtype(dtype)), (rows + 1, f"i{widths[0]}"), (stored, f"i{widths[1]}")):
@@ -147,6 +157,6 @@ def unpacked(raw: Any, shape: tuple[int, int], dtype: Any) -> Cells | None:
         return None
     if stored and columns.view(f"u{widths[1]}").max() >= cols:
         return None
-    found = csr_array((data, columns, starts), shape=shape)
+    found = csr_array((data, columns, starts), shape=(rows, cols))
     found.has_canonical_format = True
     return found

@@ -34,7 +34,6 @@ from gramian.backends.spark.parts import (
     Seen,
     WritePart,
 )
-from gramian.backends.spark.ways.recipes import Keep
 from gramian.errors import OperationError
 from gramian.io import binary, csv, mm, parquet, remote, resolve
 from gramian.io.chunks import Place, places, places_in
@@ -233,8 +232,8 @@ def _placed(backend: SparkBackend, recipe: Callable[[str, str], Any]) -> SparkMa
     from gramian.backends.spark.make import placed
 
     found = placed(backend, recipe)
-    stored = backend.cluster.run(Keep(found.recipe), found.recipe.cut)  # so that what is wrong is said at once
-    found.sparsity = sum(stored) / max(1, found.size)
+    stored = backend.cluster.make(found.recipe)  # at once, so that what is wrong is said here
+    found.sparsity = found.sparsity if stored is None else stored / max(1, found.size)
     return found
 
 

@@ -133,12 +133,12 @@ class SparkMatrix(InPanels):
 
     def turned(self) -> SparkMatrix:
         """The transpose as a matrix of rows, made on the cluster."""
-        from gramian.backends.spark.ways.recipes import Keep, Turned
+        from gramian.backends.spark.ways.recipes import Turned
 
         rows, cols = self.shape
         cut = cut_of(cols, rows, self.dtype.itemsize, sparsity=self.sparsity)
         recipe = Turned(self.cluster.fresh(), cut, rows, self.recipe.dtype, self.recipe)
-        self.cluster.run(Keep(recipe), cut)
+        self.cluster.make(recipe)
         return SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
 
     def writable(self) -> SparkMatrix:
@@ -155,9 +155,10 @@ class SparkMatrix(InPanels):
         return DiskMatrix.new(self.shape, self.folder, self.dtype)
 
 
-def distributed(recipe: Recipe, like: SparkMatrix, stored: int) -> SparkMatrix:
-    """The matrix of a recipe whose blocks are made, and store so many cells."""
-    return SparkMatrix(recipe, like.cluster, like.folder, stored / max(1, recipe.cut.rows * recipe.cols))
+def distributed(recipe: Recipe, like: SparkMatrix, stored: int | None) -> SparkMatrix:
+    """The matrix of a recipe whose blocks are made, and store so many cells; unless that is known, the same share."""
+    sparsity = like.sparsity if stored is None else stored / max(1, recipe.cut.rows * recipe.cols)
+    return SparkMatrix(recipe, like.cluster, like.folder, sparsity)
 
 
 def _on_disk(cells: Array, folder: str) -> Any:

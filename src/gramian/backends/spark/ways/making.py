@@ -13,7 +13,7 @@ from gramian.backends.spark.blocks import Array, Cut, Recipe
 from gramian.backends.spark.cells import settled, stacked
 from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.matrix import SparkMatrix, distributed, in_panels
-from gramian.backends.spark.ways.recipes import Answer, Keep, Panels, Parts
+from gramian.backends.spark.ways.recipes import Answer, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
 from gramian.ir.op import Op
@@ -64,11 +64,11 @@ def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
         cluster.forget(recipe.name)
         return settled(stacked(cluster.run(Answer(recipe), cut)), recipe.dtype)
     try:
-        stored = cluster.run(Keep(recipe), cut)
+        stored = cluster.make(recipe)
     except TooDenseError:
         cluster.forget(recipe.name)
         raise
-    return distributed(recipe, base, sum(stored))
+    return distributed(recipe, base, stored)
 
 
 def by_panels(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gramian.backends.spark.matrix import SparkMatrix, distributed
-from gramian.backends.spark.ways.recipes import Keep, Patched
+from gramian.backends.spark.ways.recipes import Patched
 from gramian.backends.spark.work import Given
 from gramian.ir.disk import panel_of
 from gramian.ir.sparse import array_bytes, by_rows, is_sparse
@@ -63,8 +63,7 @@ class PatchedMatrix(SparkMatrix):
 
     def _settle(self) -> None:
         """Makes blocks, from which later changes start."""
-        stored = self.cluster.run(Keep(self.recipe), self.recipe.cut)
-        settled = distributed(self.recipe, self, sum(stored))
+        settled = distributed(self.recipe, self, self.cluster.make(self.recipe))
         self.unwatch()
         self.held, self.sparsity = [settled], settled.sparsity
         self.recipe = replace(self.recipe, name=self.cluster.fresh(), base=settled.recipe, patches=())
