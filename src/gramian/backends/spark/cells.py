@@ -2,8 +2,8 @@
 
 Which of the two is a matter of each block, not of the matrix: `settled` decides, as locally. Both lie in files in NumPy's
 format, which are mapped into memory: a dense block as a matrix, one in compressed rows as bytes, one array after the other.
-What needs cells in the dense form asks `dense` for them; of panels that are too large for that, the driver takes less
-rows at a time (see `ways.making.in_panels`).
+What needs cells in the dense form asks `dense` for them; of panels that are too large for that, the driver takes fewer
+rows at a time (see `matrix.in_panels`).
 """
 
 from __future__ import annotations
