@@ -7,17 +7,20 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 from gramian.backends.spark import session as sessions
 from gramian.backends.spark.blocks import Cut, Store
 from gramian.backends.spark.lineage import landmarks, pickled
 from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
+from gramian.cost.placement import MOST_BACK
 from gramian.errors import OperationError, SizeError
+from gramian.runtime.statistics import JOB_TIME, MADE_AGAIN, RECEIVED, SENT, SPARK_JOBS, Count, uncounted
 
 Table = Any  # a pyspark DataFrame
 TASKS_PER_CORE = 2
-SMALL = 1 << 25  # bytes of a result that comes back to the driver
+SMALL = MOST_BACK  # bytes of a partial result that the driver takes
 LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
 
@@ -29,8 +32,9 @@ class Cluster:
     panel's task goes to the executor that has the blocks of that panel, as long as it lives.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, count: Count = uncounted) -> None:
         self.session = session
+        self.count = count
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
@@ -68,6 +72,7 @@ class Cluster:
             parts = min(cut.panels, max(2, TASKS_PER_CORE * self.parallelism))
             home = self.session.range(0, cut.panels, 1, parts).toDF("panel").persist()
             home.count()
+            self.count(SPARK_JOBS, 1)
             self._homes[cut] = home
         return self._homes[cut]
 
@@ -94,6 +99,7 @@ class Cluster:
         for everything in (False, True):
             missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
             if missed:
+                self.count(MADE_AGAIN, len(missed))
                 recipes = landmarks(step, None if everything else set(missed.values()))
                 answers |= self._answers(step, cut, sorted(missed), recipes)
         return _checked([answers[panel] for panel in sorted(answers)])
@@ -112,9 +118,14 @@ class Cluster:
                 home = home.where(home["panel"].isin(list(wanted)))
             return home.mapInArrow(task, SCHEMA).toArrow()
 
+        start = perf_counter()
         table = self._call(job)
-        found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)
-        return {panel: pickle.loads(answer) for panel, answer in found}
+        found = dict(zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True))
+        self.count(SPARK_JOBS, 1)
+        self.count(JOB_TIME, round(1e6 * (perf_counter() - start)))
+        self.count(SENT, task.size)
+        self.count(RECEIVED, sum(map(len, found.values())))
+        return {panel: pickle.loads(answer) for panel, answer in found.items()}
 
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:

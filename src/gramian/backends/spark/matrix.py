@@ -14,6 +14,7 @@ from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
 from gramian.ir.disk import DiskMatrix, DiskTranspose, InPanels
 
+KEPT = 1 << 24  # bytes of a matrix of which the driver keeps a copy
 PANEL_BYTES = 1 << 25  # of a panel: large enough for a task to be worth while, small enough for several in a worker
 
 
@@ -29,6 +30,7 @@ class SparkMatrix(InPanels):
     def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
         self.recipe = recipe
         self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
+        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
         self.shape = recipe.cut.rows, recipe.cols
@@ -59,8 +61,14 @@ class SparkMatrix(InPanels):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def load(self) -> Array:
-        """The whole matrix in the driver's memory."""
-        return self.panel(0, self.shape[0])
+        """The whole matrix in the driver's memory. A small one stays there, for loops that ask for it in each turn."""
+        if self._copy is not None and self._copy[0] is self.recipe:
+            return self._copy[1]
+        found = self.panel(0, self.shape[0])
+        if found.nbytes <= KEPT:
+            found.flags.writeable = False
+            self._copy = self.recipe, found
+        return found
 
     def __getitem__(self, key: tuple[int | slice, int | slice]) -> Any:
         rows, cols = key

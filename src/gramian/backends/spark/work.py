@@ -29,6 +29,11 @@ class Task:
     live: frozenset[str]  # matrices that somebody holds,
     newest: int  # of those up to this number
 
+    @property
+    def size(self) -> int:
+        """About how many bytes go with the job."""
+        return len(self.step) + sum(map(len, self.recipes.values()))
+
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow
 
@@ -225,6 +230,17 @@ class Steps(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Filled(Recipe):
+    """Equal cells."""
+
+    value: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        return np.full((last - first, self.cols), self.value, self.dtype)
 
 
 @dataclass(frozen=True)
