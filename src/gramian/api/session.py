@@ -217,16 +217,16 @@ def _backend(spark: Any, settings: Settings) -> Backend:
     if spark is None:
         return backend_for(settings)
     from gramian.backends.spark import SparkBackend
-    from gramian.cost.placement import placement_for
+    from gramian.backends.spark.session import master_of
+    from gramian.cost.placement import placement_for, tasks_of
 
     if settings.mode not in (*MIXED, "spark"):
         raise UsageError(f"a Spark session is for execution modes auto and spark, found mode '{settings.mode}'")
     if settings.precision == "bfloat16":
         raise UsageError(NO_BFLOAT16)
     budget = Budget(settings.memory, settings.scratch)
-    found = SparkBackend(partial(_same, spark), settings.precision, budget, placement=placement_for(settings))
-    found.placement = replace(found.placement, tasks=found.cluster.parallelism)
-    return found
+    placement = replace(placement_for(settings), tasks=tasks_of(master_of(spark)))
+    return SparkBackend(partial(_same, spark), settings.precision, budget, placement=placement)
 
 
 def _same(spark: Any) -> Any:

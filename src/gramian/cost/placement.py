@@ -138,7 +138,7 @@ def placement_for(settings: Settings) -> Placement:
 
 def tasks_of(master: str | None) -> int:
     """The tasks that a cluster runs at a time, as far as the URL of its master tells."""
-    text = master or "local[*]"
+    text = master or "local[*]"  # as `-exec spark` has it
     if found := _LOCAL_CLUSTER.match(text):
         return int(found[1]) * int(found[2])
     if found := _LOCAL.match(text):

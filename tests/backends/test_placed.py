@@ -1,0 +1,160 @@
+"""With `-exec auto` large matrices are on the cluster and small ones on the driver, as `explain` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from test_distributed import Here, distributed
+
+from gramian import Session
+from gramian.api.script import backend_for
+from gramian.backends.spark import SparkBackend
+from gramian.backends.spark.matrix import SparkMatrix
+from gramian.cost import placement
+from gramian.cost.placement import UNKNOWN_SIZE
+from gramian.errors import UsageError
+from gramian.explain.build import build
+from gramian.explain.compiled import compile_recorded
+from gramian.runtime.statistics import MADE_AGAIN, RECEIVED, SENT, SPARK_JOBS, Statistics, counter_texts
+from gramian.settings import Settings
+from gramian.source import Source
+
+SCRIPT = """
+X = rand(rows=20000, cols=100, seed=1)
+W = rand(rows=100, cols=5, seed=2)
+S = matrix(3, rows=20000, cols=100)
+Y = X %*% W
+G = t(X) %*% Y
+R = rowSums(X)
+Z = (X - colMeans(X)) * S
+T = X[10:20, ]
+Q = W * 2 + colSums(G)
+K = removeEmpty(target=Z, margin="rows", select=R > 50)
+"""
+NAMES = ("X", "W", "S", "Y", "G", "R", "Z", "T", "Q", "K")
+AUTO = Settings(memory=300_000_000, mode="auto", master="local[64]")
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """One with a cluster that is this process, whose jobs cost almost nothing."""
+    monkeypatch.setattr(placement, "JOB", 1e-3)
+    with Session(settings=AUTO) as found:
+        assert isinstance(found.backend, SparkBackend)
+        found.backend.cluster = Here()
+        yield found
+
+
+def test_by_cost(session: Session) -> None:
+    found = session.run(SCRIPT, outputs=NAMES)
+    there = {name for name in NAMES if isinstance(found._values[name], SparkMatrix)}
+    assert there == {"X", "S", "Y", "Z", "K"}
+    with Session() as local:
+        expected = local.run(SCRIPT, outputs=NAMES)
+        for name in NAMES:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)
+
+
+def test_explain_says_where_they_will_be(session: Session) -> None:
+    """Line by line: what the plan says of a result is where the run has it."""
+    found = session.run(SCRIPT, outputs=NAMES)
+    written = SCRIPT + "".join(f"print(sum({name}))\n" for name in NAMES)
+    plan = build(compile_recorded(Source("test.dml", written), AUTO))
+    told = {}
+    for operator in plan.operators():
+        owner = operator.within or operator
+        if owner.place is not None and operator.targets:
+            told[operator.targets[0]] = owner.place
+    compared = told.keys() & set(NAMES)
+    assert {"X", "W", "Y", "T", "K"} <= compared
+    for name in compared - {"K"}:
+        reason, stays = told[name].reason, isinstance(found._values[name], SparkMatrix)
+        if told[name].on_cluster and "is on the cluster" in reason:  # a pipeline may have results of both kinds
+            assert ("stay there" if stays else "come back") in reason, name
+        else:
+            assert told[name].on_cluster == stays, name
+    assert UNKNOWN_SIZE in told["K"].reason
+    assert "do not fit" in told["X"].reason
+    assert "fit into" in told["W"].reason
+
+
+def test_small_budgets_and_large_jobs_leave_all_on_the_driver() -> None:
+    """A cluster of one machine whose jobs cost what they cost: nothing here is worth one, and no session is started."""
+    backend = backend_for(AUTO)
+    assert isinstance(backend, SparkBackend)
+    with Session(settings=AUTO) as found:
+        values = found.run(SCRIPT, outputs=NAMES)._values
+        assert not any(isinstance(value, SparkMatrix) for value in values.values())
+        assert "cluster" not in vars(found.backend)
+
+
+def test_spark_decides_by_bytes() -> None:
+    with Session(settings=Settings(mode="spark")) as found:
+        assert isinstance(found.backend, SparkBackend)
+        found.backend.cluster = Here()
+        values = found.run(SCRIPT, outputs=NAMES)._values
+        assert {name for name in NAMES if isinstance(values[name], SparkMatrix)} == {"X", "S", "Z", "K"}
+
+
+def test_a_small_matrix_is_fetched_once(session: Session) -> None:
+    assert isinstance(session.backend, SparkBackend)
+    matrix = distributed(session.backend, np.arange(12.0).reshape(4, 3))
+    jobs = matrix.cluster.jobs
+    for _ in range(3):
+        np.testing.assert_array_equal(matrix.load(), np.arange(12.0).reshape(4, 3))
+    assert matrix.cluster.jobs == jobs + 1
+    written = matrix.writable()
+    written.load()
+    written[0:1, 0:1] = 5.0
+    assert written.load()[0, 0] == 5
+    assert matrix.load()[0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        matrix.load()[0, 0] = 1
+
+
+def test_results_for_python_can_be_written_into(session: Session) -> None:
+    assert isinstance(session.backend, SparkBackend)
+    found = session.run("Y = X", {"X": np.ones((2, 2))}, ["Y"])
+    found._values = {"Y": distributed(session.backend, np.ones((2, 2)))}
+    found["Y"][0, 0] = 7
+    assert found["Y"][0, 0] == 1
+
+
+def test_jobs_and_bytes_are_counted(session: Session) -> None:
+    assert isinstance(session.backend, SparkBackend)
+    statistics = Statistics()
+    cluster = session.backend.cluster
+    cluster.count = statistics.count
+    session.run("print(sum(rand(rows=20000, cols=100, seed=1) + 1))")
+    counted = statistics.counters
+    assert counted[SPARK_JOBS] == cluster.jobs > 0
+    assert 100 < counted[SENT] < 100_000
+    assert 0 < counted[RECEIVED] < 100_000
+    assert MADE_AGAIN not in counted
+    assert counter_texts("bytes sent to the cluster", 1_234_567) == ("sent to the cluster", "1.2 MB")
+    assert counter_texts("microseconds in Spark jobs", 1_234_567) == ("time in Spark jobs", "1.235 s")
+    assert counter_texts("Spark jobs", 3) == ("Spark jobs", "3")
+
+
+@pytest.mark.parametrize("mode", ["local", "singlenode", "torch"])
+def test_modes_without_a_cluster_take_none(mode: str) -> None:
+    with pytest.raises(UsageError, match=f"found mode '{mode}'"):
+        Settings(mode=mode, master="local[2]")
+    with pytest.raises(UsageError, match=f"found mode '{mode}'"):
+        Session(spark=object(), settings=Settings(mode=mode))
+
+
+def test_bfloat16_is_not_ignored() -> None:
+    for mode, master in (("spark", None), ("auto", "local[2]")):
+        with pytest.raises(UsageError, match="bfloat16"):
+            Settings(mode=mode, master=master, precision="bfloat16")
+
+
+def test_without_pyspark_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gramian.backends.spark.session.find_spec", lambda name: None)
+    for settings in (Settings(mode="spark"), AUTO):
+        with pytest.raises(UsageError, match=r"pip install 'gramian\[spark\]'"):
+            backend_for(settings)
+    backend_for(Settings())
