@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import CodeType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,11 @@ from gramian.cost.placement import UNKNOWN_SIZE
 from gramian.errors import UsageError
 from gramian.explain.build import build
 from gramian.explain.compiled import compile_recorded
-from gramian.runtime.statistics import MADE_AGAIN, RECEIVED, SENT, SPARK_JOBS, Statistics, counter_texts
+from gramian.explain.measured import Finder
+from gramian.explain.model import Operator
+from gramian.runtime.codegen import site_of
+from gramian.runtime.run import Execution
+from gramian.runtime.statistics import MADE_AGAIN, RECEIVED, SENT, SPARK_JOBS, Call, Statistics, Timing, counter_texts
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -158,3 +165,77 @@ def test_without_pyspark_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(UsageError, match=r"pip install 'gramian\[spark\]'"):
             backend_for(settings)
     backend_for(Settings())
+
+
+LINES = """
+X = rand(rows=3000, cols=20, seed=7, min=-1, max=1)
+w = rand(rows=20, cols=30, seed=8)
+C = t(X) %*% X
+P = X %*% w
+v = colVars(X)
+O = order(target=X, by=1)
+T = table(round(X[, 1] * 3) + 4, round(X[, 2] * 3) + 4)
+q = median(X[, 1])
+R = rbind(X, X)
+B = cbind(X, X[, 2:3])
+D = cumsum(X)
+[e, V] = eigen(C)
+A = aggregate(target=X[, 1], groups=round(X[, 1]) + 2, fn="sum")
+s = solve(C, t(colSums(X)))
+L = list(X, s)
+Y = as.matrix(L[1]) * 2
+Z = replace(target=X, pattern=0, replacement=1)
+print(sum(P) + sum(v) + sum(O) + sum(T) + q + sum(R) + sum(B) + sum(D) + sum(V) + sum(A) + sum(s) + sum(Y) + sum(Z))
+print(as.scalar(X[2999, 20]) + sum(X[5:9, ]) + toString(X[1:3, ]))
+X[3, 4] = 5
+print(sum(X) + sum(e) + cov(X[, 1], X[, 2]))
+"""
+LATER = {"rand", "t", "as.matrix", "leftIndex"}  # recipes and views: their cells come with what uses them
+
+
+class Watched(Statistics):
+    """Notes which operators made a cluster work, in the order of their places."""
+
+    def __init__(self, cluster: Here) -> None:
+        super().__init__()
+        self.cluster = cluster
+        self.jobs: dict[tuple[str, CodeType, int], int] = {}
+
+    def timed(self, name: str, kernel: Any) -> Any:
+        def run(*values: Any) -> Any:
+            caller, before = sys._getframe(1), self.cluster.jobs
+            self.record(name, caller.f_code, caller.f_lasti, 1e-3)
+            try:
+                return kernel(*values)
+            finally:
+                self.jobs[name, caller.f_code, caller.f_lasti] = self.cluster.jobs - before
+
+        return run
+
+    def found(self) -> Iterator[tuple[Timing, int]]:
+        for (name, code, instruction), jobs in self.jobs.items():
+            yield self._timing(Call(name, code.co_filename, site_of(code, instruction)), 1.0, 1), jobs
+
+
+def test_operators_run_where_explain_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "FORCED", 1 << 14)
+    settings = Settings(mode="spark")
+    compiled = compile_recorded(Source("test.dml", LINES), settings)
+    backend = backend_for(settings)
+    assert isinstance(backend, SparkBackend)
+    backend.cluster = Here()
+    watched = Watched(backend.cluster)
+    Execution(compiled.program, backend, settings, watched).run()
+    finder = Finder(build(compiled, watched.parts))
+    checked = set()
+    for timing, jobs in watched.found():
+        owner = finder.owner(timing)
+        if not isinstance(owner, Operator) or timing.name in LATER:
+            continue
+        place = (owner.within or owner).place
+        if place is None or place.where == "?" or "needs its input" in place.reason:
+            continue
+        assert place.on_cluster == (jobs > 0), f"{owner.text}: {place}, {jobs} jobs"
+        checked.add(timing.name.partition(":")[0])
+    assert {"%*%", "order", "table", "solve", "eigen", "cumsum", "aggregate", "sum", "cell"} <= checked
+    backend.end()

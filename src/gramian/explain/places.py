@@ -21,6 +21,7 @@ from gramian.ir.types import Kind, Type
 from gramian.settings import Settings
 
 MAKERS = frozenset({"rand", "seq", "matrix", "read", "readMM"})
+VIEWS = frozenset({"t", "as.matrix", "compress", "decompress"})  # give what they get, as it is or turned
 LOOPS = ("for", "parfor", "while")
 TURNS = 4  # through a loop at most: each can only make more of its variables unknown
 
@@ -113,7 +114,7 @@ class Places:
             return None, DRIVER
         if not any(may_be_there([arg.type]) for arg in node.args):
             place = self.maker(operator, node)
-        elif node.op.name == "t" and (there or unknown):
+        elif node.op.name in VIEWS and (there or unknown):
             place = Place(CLUSTER if there else LATER, f"a view of {(there or unknown)[0]}")
         elif there:
             place = Place(DRIVER, f"{node.op.name} needs its input on the driver: {', '.join(there)} comes there")
@@ -192,9 +193,9 @@ def may_be_there(types: Iterable[Type]) -> bool:
 
 def is_look(node: Node) -> bool:
     """Does it only look at a value, or put it into a list?"""
-    return node.op.name in FREE
+    return node.op.name in FREE and node.op.name != "cell"
 
 
 def is_at_home(node: Node) -> bool:
     """Does an operator run where its operands are?"""
-    return bool(node.args) and not is_look(node) and node.op is not CALL and node.op.name != "t" and serves(node)
+    return bool(node.args) and not is_look(node) and node.op is not CALL and node.op.name not in VIEWS and serves(node)

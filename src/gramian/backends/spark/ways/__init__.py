@@ -37,7 +37,7 @@ def way_of(op: Op) -> Way | None:
 def serves(node: Node) -> bool:
     """Does an operator run on the cluster if an operand is there? As far as types tell: ways may still say NO."""
     op = node.op
-    known = op is FUSED or way_of(op) is not None or op.name in aggregates.WAYS or op.name == "write"
+    known = op is FUSED or way_of(op) is not None or op.name in aggregates.WAYS or op.name in ("write", "cell")
     return known or role_of(node) is not None
 
 
