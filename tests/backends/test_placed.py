@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_distributed import Here, distributed
+from here import Here
+from test_distributed import distributed
 
 from gramian import Session
 from gramian.api.script import backend_for
@@ -24,7 +25,17 @@ from gramian.explain.measured import Finder
 from gramian.explain.model import Operator
 from gramian.runtime.codegen import site_of
 from gramian.runtime.run import Execution
-from gramian.runtime.statistics import MADE_AGAIN, RECEIVED, SENT, SPARK_JOBS, Call, Statistics, Timing, counter_texts
+from gramian.runtime.statistics import (
+    MADE_AGAIN,
+    RECEIVED,
+    SENT,
+    SHUFFLED,
+    SPARK_JOBS,
+    Call,
+    Statistics,
+    Timing,
+    counter_texts,
+)
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -143,6 +154,23 @@ def test_jobs_and_bytes_are_counted(session: Session) -> None:
     assert counter_texts("bytes sent to the cluster", 1_234_567) == ("sent to the cluster", "1.2 MB")
     assert counter_texts("microseconds in Spark jobs", 1_234_567) == ("time in Spark jobs", "1.235 s")
     assert counter_texts("Spark jobs", 3) == ("Spark jobs", "3")
+
+
+def test_shuffles_and_lost_blocks_are_counted(session: Session) -> None:
+    assert isinstance(session.backend, SparkBackend)
+    cluster, statistics = session.backend.cluster, Statistics()
+    assert isinstance(cluster, Here)
+    cluster.count = statistics.count
+    found = session.run("X = rand(rows=20000, cols=100, seed=1)\nO = order(target=X, by=2)", outputs=["O"])
+    assert statistics.counters[SHUFFLED] == 20000 * 100 * 8
+    rows = np.arange(20000.0).reshape(-1, 1)
+    made = session.run("Y = rand(rows=20000, cols=100, seed=1) * w", {"w": rows}, ["Y"])._values["Y"]
+    assert MADE_AGAIN not in statistics.counters
+    for store in cluster.stores:
+        store.remove_all()
+    made.panel(0, 10)
+    assert statistics.counters[MADE_AGAIN] == 1
+    assert isinstance(found._values["O"], SparkMatrix)
 
 
 @pytest.mark.parametrize("mode", ["local", "singlenode", "torch"])

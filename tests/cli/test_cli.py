@@ -105,8 +105,12 @@ def test_modes_of_this_machine(mode: str, script: Path) -> None:
 def test_a_cluster_needs_its_package_before_anything_is_read(tmp_path: Path) -> None:
     blocked = "import sys; sys.modules['pyspark'] = None; import gramian.cli; gramian.cli.main()"
     (tmp_path / "x.dml").write_text("print(1)\nX = read('nothere.csv')")
-    for options in (["-exec", "spark"], ["-master", "sc://nowhere"]):
-        command = [sys.executable, "-c", blocked, "run", "x.dml", *options]
+    for options in (
+        ["run", "-exec", "spark"],
+        ["run", "-master", "sc://nowhere"],
+        ["explain", "--stats", "-exec", "spark"],
+    ):
+        command = [sys.executable, "-c", blocked, *options, "x.dml"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == "error: Spark needs its Python package: pip install 'gramian[spark]'\n"
