@@ -58,8 +58,7 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
         UsageError: pyspark is not installed, or the master is none, or another one than that of a session which is running.
         SetupError: no Java, nobody answers at the master, or versions do not fit.
     """
-    if find_spec("pyspark") is None:
-        raise UsageError(MISSING)
+    check_pyspark()
     place = parse(master)
     settings = settings or Settings()
     # What gramian gives to Spark and takes from it is Arrow, not pandas.
@@ -74,6 +73,15 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
         if len(_started) == 1:
             atexit.register(stop)
         return session
+
+
+def check_pyspark() -> None:
+    """
+    Raises:
+        UsageError: pyspark is not installed.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError(MISSING)
 
 
 def active() -> Session | None:

@@ -37,6 +37,11 @@ class Task:
     cut: Cut
     wanted: Collection[int]  # of its panels
 
+    @property
+    def size(self) -> int:
+        """About how many bytes go with the job."""
+        return len(self.step) + sum(map(len, self.recipes.values()))
+
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         store = Store(self.session, self.recipes)
         for batch in batches:
@@ -285,6 +290,18 @@ class Steps(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Filled(Recipe):
+    """Equal cells."""
+
+    is_quick: ClassVar[bool] = True
+    value: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        return np.full((last - first, self.cols), self.value, self.dtype)
 
 
 @dataclass(frozen=True)
