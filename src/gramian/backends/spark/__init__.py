@@ -8,6 +8,7 @@
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand() and seq()
+    loops, parcels   parts of a program as tasks, and how what they need gets to workers
     files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
@@ -28,6 +29,7 @@ from gramian.ir.fused import Pipeline
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Remote
 
 if TYPE_CHECKING:
     from gramian.backends.spark.cluster import Cluster
@@ -80,9 +82,19 @@ class SparkBackend(LocalBackend):
 
         return size < min(SMALL, self.least)
 
+    @property
+    def has_started(self) -> bool:
+        return "cluster" in self.__dict__
+
+    @cached_property
+    def remote(self) -> Remote:
+        from gramian.backends.spark.loops import SparkRemote
+
+        return SparkRemote(self)
+
     def end(self) -> None:
         """The blocks of a run go with it."""
-        if "cluster" in self.__dict__:
+        if self.has_started:
             self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 from gramian.backends.spark import session as sessions
@@ -34,6 +35,7 @@ class Cluster:
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
+        self._naming = Lock()
         self._live: set[str] = set()
         self._homes: dict[Cut, Table] = {}
         self._dirty = False  # may there be blocks?
@@ -41,9 +43,11 @@ class Cluster:
 
     def fresh(self) -> str:
         """A name for the blocks of a new matrix."""
-        self._names += 1
-        self._live.add(f"m{self._names}")
-        return f"m{self._names}"
+        with self._naming:
+            self._names += 1
+            name = f"m{self._names}"
+            self._live.add(name)
+        return name
 
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
@@ -82,14 +86,16 @@ class Cluster:
                 return 4
         return int(found or 4)
 
-    def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None) -> list[Any]:
+    def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None, new: Collection[str] = ()) -> list[Any]:
         """The answers of a step, panel by panel; `panels` are the first, and the first one after those that are needed.
+
+        The first job brings recipes of matrices that are `new`, since every worker misses those.
 
         Raises:
             OperationError: an operator refused its input.
         """
         wanted = range(*panels) if panels is not None else range(cut.panels)
-        answers = self._answers(step, cut, wanted, {})
+        answers = self._answers(step, cut, wanted, landmarks(step, new) if new else {})
         # First with the recipes that were missed, which may be all; then with whatever there is.
         for everything in (False, True):
             missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}

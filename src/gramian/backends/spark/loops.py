@@ -1,0 +1,53 @@
+"""Parts of a program on the cluster: iterations of loops, and what workers of a parameter server compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from gramian.backends.spark.blocks import Cut
+from gramian.backends.spark.parcels import Parcels, Part
+from gramian.runtime.backend import Backend
+
+if TYPE_CHECKING:
+    from gramian.backends.spark import SparkBackend
+
+
+class SparkRemote:
+    """The machines of a cluster, for work that the local backend does there: each part of it is a task of one job."""
+
+    def __init__(self, backend: SparkBackend) -> None:
+        self._backend = backend
+
+    @property
+    def is_near(self) -> bool:
+        return self._backend.has_started
+
+    @property
+    def cores(self) -> int:
+        return self._backend.cluster.parallelism
+
+    @property
+    def backend(self) -> Callable[[], Backend]:
+        return partial(in_worker, self._backend.precision)
+
+    @cached_property
+    def _parcels(self) -> Parcels:
+        return Parcels(self._backend.cluster)
+
+    def holds(self, value: Any) -> bool:
+        from gramian.backends.spark.ways import is_distributed
+
+        return is_distributed(value)
+
+    def run(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+        new: set[str] = set()
+        step = Part(self._parcels.packed(work, new), tuple(self._parcels.packed(part, new) for part in parts))
+        return self._backend.cluster.run(step, Cut(len(parts), 1), new=new)
+
+
+def in_worker(precision: str) -> Backend:
+    from gramian.backends.local import LocalBackend
+
+    return LocalBackend(precision)
