@@ -6,7 +6,7 @@ import pickle
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 
@@ -125,7 +125,7 @@ class Cluster:
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:
         """Threads that wait for jobs. An interrupt meets the thread that waits for them, and not the talk with Spark."""
-        return ThreadPoolExecutor(64, "gramian spark", initializer=lambda: self.session.addTag(self.tag))
+        return ThreadPoolExecutor(64, "gramian spark", initializer=partial(sessions.tag, self.session, self.tag))
 
     @property
     def tag(self) -> str:
@@ -142,7 +142,7 @@ class Cluster:
             return future.result()
         except KeyboardInterrupt:
             with sessions.quiet():
-                self.session.interruptTag(self.tag)
+                sessions.cancel(self.session, self.tag)
                 future.exception(CANCEL)
             raise
         except Exception as error:
