@@ -1,4 +1,4 @@
-"""Loops whose iterations are tasks, in a cluster that is this process: large arrays and distributed matrices in their bodies."""
+"""Loops whose iterations are tasks, in a cluster that is this process: what they read, and what it takes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_an_array_that_is_lost_is_brought_again(here: SparkBackend, monkeypatch:
         found = run(*values)
         if len(lost) < 2:
             lost.append(1)
-            shutil.rmtree(cluster.store.folder)
+            shutil.rmtree(cluster.stores[0].folder)
         return found
 
     monkeypatch.setattr(cluster, "_answers", losing)
@@ -253,7 +253,7 @@ def test_loops_that_are_to_stay_do(spread: SparkBackend) -> None:
 
 
 def test_what_workers_do_is_counted(here: SparkBackend) -> None:
-    text = "R = matrix(0, 5, 1)\nparfor (i in 1:5, mode=REMOTE_SPARK) { R[i, 1] = sum(rand(rows=9, cols=9, seed=i)) }\nprint(sum(R))"
+    text = "R = matrix(0, 5, 1)\nparfor (i in 1:5, mode=REMOTE_SPARK) R[i, 1] = sum(rand(rows=9, cols=9, seed=i))\nprint(R)"
     script = Script.compile(Source("script.dml", text))
     statistics = Statistics()
     with redirect_stdout(io.StringIO()):

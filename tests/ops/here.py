@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import cast
 
-from gramian.backends.spark.blocks import Cut, Store
+from gramian.backends.spark.anchors import Anchors
+from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.cluster import Cluster
-from gramian.backends.spark.lineage import pickled
-from gramian.backends.spark.work import _answer
+from gramian.backends.spark.work import Task
 
 
 class Here(Cluster):
-    """A cluster that is this process. What travels is pickled all the same."""
+    """A cluster of several machines, all of them this process. What travels is pickled all the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, machines: int = 2) -> None:
         super().__init__(None)
-        self.store = Store(self.name)
+        self.anchors = cast(Anchors, Places(machines))
+        self.stores = [Store(f"{self.name}-{machine}") for machine in range(machines)]
 
-    def _answers(self, step: Any, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-        self.jobs += 1
-        self.store.recipes = recipes
-        self.store.open(frozenset(self._live), self._names)
-        there = pickle.loads(pickled(step))
-        return {panel: pickle.loads(_answer(there, panel, self.store)) for panel in wanted}
-
-    @property
-    def parallelism(self) -> int:  # type: ignore[override]
-        return 2
+    def _execute(self, task: Task) -> Iterator[tuple[int, bytes]]:
+        for anchor, machine in enumerate(self.anchors.machines):
+            store = self.stores[machine]
+            store.recipes = task.recipes
+            yield from task.answers(anchor, store)
 
     def close(self) -> None:
-        self.store.remove_all()
+        for store in self.stores:
+            store.remove_all()
+
+
+class Places:
+    """Anchors of this process: two for each machine."""
+
+    def __init__(self, machines: int) -> None:
+        self.machines = [*range(machines)] * 2
+        self.keys = [anchor + 100 for anchor in range(len(self.machines))]
+
+    def __len__(self) -> int:
+        return len(self.keys)

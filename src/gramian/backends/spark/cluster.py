@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from gramian.backends.spark import session as sessions
+from gramian.backends.spark.anchors import Anchors
 from gramian.backends.spark.blocks import Cut, Store
 from gramian.backends.spark.lineage import landmarks, pickled
 from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
 from gramian.errors import OperationError, SizeError
 
-Table = Any  # a pyspark DataFrame
-TASKS_PER_CORE = 2
+T = TypeVar("T")
 SMALL = 1 << 25  # bytes of a result that comes back to the driver
 LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
@@ -26,8 +26,8 @@ CANCEL = 30.0  # seconds that a job has to end when it is told to
 class Cluster:
     """A Spark session that computes matrices.
 
-    Panels of the same cut come from one cached DataFrame of their numbers, whose partitions stay where they are: so a
-    panel's task goes to the executor that has the blocks of that panel, as long as it lives.
+    A job is a function of its anchors, which stay where they are (`anchors`): so what a panel needs is done in the executor
+    that has the blocks of that panel, as long as it lives.
     """
 
     def __init__(self, session: Any) -> None:
@@ -37,7 +37,6 @@ class Cluster:
         self._names = 0
         self._naming = Lock()
         self._live: set[str] = set()
-        self._homes: dict[Cut, Table] = {}
         self._dirty = False  # may there be blocks?
         sessions.before_stop(self)
 
@@ -59,32 +58,16 @@ class Cluster:
             return
         self._dirty = False
         with sessions.quiet():
-            parts = max(16, 4 * self.parallelism)
+            parts = max(16, 2 * len(self.anchors))
             sweep = self.session.range(0, parts, 1, parts).mapInArrow(Sweep(self.name), "id long")
             self._call(sweep.count)
-            for home in self._homes.values():
-                home.unpersist()
-        self._homes.clear()
-
-    def home(self, cut: Cut) -> Table:
-        """The numbers of the panels, where they live."""
-        if cut not in self._homes:
-            parts = min(cut.panels, max(2, TASKS_PER_CORE * self.parallelism))
-            home = self.session.range(0, cut.panels, 1, parts).toDF("panel").persist()
-            home.count()
-            self._homes[cut] = home
-        return self._homes[cut]
+            self.anchors.table.unpersist()
+        del self.anchors
 
     @cached_property
-    def parallelism(self) -> int:
-        """How many tasks run at a time, as far as the session tells."""
-        found = self.session.conf.get("spark.default.parallelism", None)
-        if found is None and hasattr(self.session, "sparkContext"):
-            try:
-                return int(self.session.sparkContext.defaultParallelism)
-            except Exception:
-                return 4
-        return int(found or 4)
+    def anchors(self) -> Anchors:
+        """Where the blocks live."""
+        return self._call(lambda: Anchors(self.session))
 
     def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None, new: Collection[str] = ()) -> list[Any]:
         """The answers of a step, panel by panel; `panels` are the first, and the first one after those that are needed.
@@ -101,26 +84,21 @@ class Cluster:
             missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
             if missed:
                 recipes = landmarks(step, None if everything else set(missed.values()))
-                answers |= self._answers(step, cut, sorted(missed), recipes)
+                answers |= self._answers(step, cut, frozenset(missed), recipes)
         return _checked([answers[panel] for panel in sorted(answers)])
 
-    def _answers(self, step: Step, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
+    def _answers(self, step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
         """The answers of a job over some panels, which brings these recipes beside those of the step."""
         self.jobs += 1
         self._dirty = True
-        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names)
+        names = self.anchors.keys
+        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names, names, cut, wanted)
+        return {panel: pickle.loads(answer) for panel, answer in self._execute(task)}
 
-        def job() -> Any:
-            home = self.home(cut)
-            if isinstance(wanted, range) and len(wanted) < cut.panels:
-                home = home.where(home["panel"].between(wanted[0], wanted[-1]))
-            elif len(wanted) < cut.panels:
-                home = home.where(home["panel"].isin(list(wanted)))
-            return home.mapInArrow(task, SCHEMA).toArrow()
-
-        table = self._call(job)
-        found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)
-        return {panel: pickle.loads(answer) for panel, answer in found}
+    def _execute(self, task: Task) -> Iterable[tuple[int, bytes]]:
+        """The answers of a task of all anchors."""
+        found = self._call(lambda: self.anchors.table.mapInArrow(task, SCHEMA).toArrow())
+        return zip(found["panel"].to_pylist(), found["answer"].to_pylist(), strict=True)
 
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:
@@ -131,7 +109,7 @@ class Cluster:
     def tag(self) -> str:
         return f"gramian-{self.name}"
 
-    def _call(self, work: Callable[[], Any]) -> Any:
+    def _call(self, work: Callable[[], T]) -> T:
         """What Spark says.
 
         Raises:

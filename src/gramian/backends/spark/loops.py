@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from gramian.backends.spark.anchors import TASKS_PER_CORE
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.parcels import Parcels, Part
 from gramian.runtime.backend import Backend
@@ -26,7 +27,7 @@ class SparkRemote:
 
     @property
     def cores(self) -> int:
-        return self._backend.cluster.parallelism
+        return max(1, len(self._backend.cluster.anchors) // TASKS_PER_CORE)
 
     @property
     def backend(self) -> Callable[[], Backend]:

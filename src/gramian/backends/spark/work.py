@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.lineage import MissingBlockError, answered
 from gramian.errors import OperationError, SizeError
@@ -21,29 +22,43 @@ DEFECT = "this is a defect of gramian; please report it"
 
 @dataclass(frozen=True)
 class Task:
-    """A job's function of batches of panel numbers: the answer of each panel, pickled, or the error that it met."""
+    """A job's function of batches of anchors: the answer of each of their panels, pickled, or the error that it met."""
 
     session: str
     step: bytes
     recipes: Mapping[str, bytes]  # those that were missed
     live: frozenset[str]  # matrices that somebody holds,
     newest: int  # of those up to this number
+    anchors: Sequence[int]  # what they are called in Spark
+    cut: Cut
+    wanted: Collection[int]  # of its panels
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
-        import pyarrow
-
         store = Store(self.session, self.recipes)
-        store.open(self.live, self.newest)
-        step = pickle.loads(self.step)
         for batch in batches:
-            panels = batch.column(0).to_pylist()
-            answers = [_answer(step, panel, store) for panel in panels]
-            yield pyarrow.RecordBatch.from_arrays(
-                [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
-            )
+            for name in batch.column(0).to_pylist():
+                for panel, answer in self.answers(self.anchors.index(name), store):
+                    yield answer_batch(panel, answer)
+
+    def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
+        """What there is to answer where an anchor is."""
+        store.open(self.live, self.newest)
+        panels = [n for n in panels_of(anchor, len(self.anchors), self.cut) if n in self.wanted]
+        step = None
+        for panel in panels:
+            if step is None:
+                step = pickle.loads(self.step)
+            yield panel, answer_of(step, panel, store)
 
 
-def _answer(step: Step, panel: int, store: Store) -> bytes:
+def answer_batch(panel: int, answer: bytes) -> Any:
+    import pyarrow
+
+    columns = [pyarrow.array([panel], pyarrow.int64()), pyarrow.array([answer], pyarrow.binary())]
+    return pyarrow.RecordBatch.from_arrays(columns, ["panel", "answer"])
+
+
+def answer_of(step: Step, panel: int, store: Store) -> bytes:
     try:
         with np.errstate(all="ignore"):
             return pickle.dumps(answered(step, panel, store))
