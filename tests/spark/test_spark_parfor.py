@@ -127,4 +127,4 @@ def test_interrupting_ends_the_job(backend: SparkBackend, capsys: pytest.Capture
         run(ENDLESS, backend)
     timer.join()
     run(FEW, backend)
-    assert capsys.readouterr().out == "10\n10\n"
+    assert capsys.readouterr().out == "10.0\n10.0\n"

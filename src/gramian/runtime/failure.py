@@ -94,6 +94,16 @@ def enclosing(name: str, generated: Generated) -> Point:
     return Point(name, function, name in generated.functions, None, "", None, None, {}, {})
 
 
+# Stands for a function that runs in another process, of which nothing is known here.
+NOWHERE = Point("", None, False, None, "", None, None, {}, {})
+
+
+def open_call(frame: FrameType | None, units: Units) -> tuple[Span | None, tuple[Note, ...]]:
+    """Where the innermost of the functions that are running is, and where they were called."""
+    running = points(stack_above(None, frame), units)
+    return (running[-1].span if running else None), _call_chain(running)
+
+
 def calls_above(frame: FrameType | None, units: Units) -> tuple[Note, ...]:
     """Where the functions that are running were called, innermost first."""
     return _call_chain(points(stack_above(None, frame), units))

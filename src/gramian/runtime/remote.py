@@ -47,7 +47,10 @@ class Remote(Protocol):
         """Does a matrix live there, rather than here?"""
 
     def run(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-        """What work finds for each part. Large arrays in it are brought to each machine once, and must not change."""
+        """What work finds for each part that is not None; the machine of a part depends on its place alone.
+
+        Large arrays are brought to each machine once, and must not change.
+        """
 
 
 @dataclass(frozen=True)

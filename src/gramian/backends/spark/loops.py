@@ -44,8 +44,11 @@ class SparkRemote:
 
     def run(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
         new: set[str] = set()
-        step = Part(self._parcels.packed(work, new), tuple(self._parcels.packed(part, new) for part in parts))
-        return self._backend.cluster.run(step, Cut(len(parts), 1), new=new)
+        packed = tuple(None if part is None else self._parcels.packed(part, new) for part in parts)
+        step = Part(self._parcels.packed(work, new), packed)
+        there = [at for at, part in enumerate(parts) if part is not None]
+        found = self._backend.cluster.run(step, Cut(len(parts), 1), (there[0], there[-1] + 1), new)
+        return [*[None] * there[0], *found, *[None] * (len(parts) - there[-1] - 1)]
 
 
 def in_worker(precision: str) -> Backend:

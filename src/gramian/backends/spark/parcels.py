@@ -137,10 +137,11 @@ class Part(Step):
     """Work for a worker: a function, and for each task what it is applied to."""
 
     work: Parcel
-    parts: tuple[Parcel, ...]
+    parts: tuple[Parcel | None, ...]
 
     def answer(self, panel: int, store: Store) -> Any:
-        return self.work.opened(store)(self.parts[panel].opened(store))
+        part = self.parts[panel]
+        return None if part is None else self.work.opened(store)(part.opened(store))
 
 
 class InWorker:

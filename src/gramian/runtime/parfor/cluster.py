@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
-from gramian.errors import GramianError, ScriptError
 from gramian.ir.cores import one_core
 from gramian.ir.sparse import densify, is_sparse
 from gramian.ops.generate import fresh_seeds
-from gramian.runtime.failure import InternalError, calls_above, diagnosis, enclosing, points
+from gramian.runtime.failure import calls_above, diagnosis, enclosing, points
 from gramian.runtime.parfor.body import Done, Task, Variables, Worker, values_of
 from gramian.runtime.parfor.loop import size_in_memory
-from gramian.runtime.parfor.reports import Report
+from gramian.runtime.parfor.reports import Report, explained
 from gramian.runtime.parfor.schedule import Chunks, Merge
 from gramian.runtime.parfor.threads import run_all
 from gramian.runtime.remote import Code, Codes, Loaded, loaded
@@ -115,17 +115,10 @@ class Iterations:
         error, report = done[-1].error, None
         if error is not None:
             done[-1].error = None
-            report = Report.of(self._explained(error, unit), error)
+            above = enclosing(self.body.path.split(LOCALS)[0], unit.unit.generated)
+            running = [above, *points(error.__traceback__, unit.execution.units)]
+            report = Report.of(explained(error, partial(diagnosis, error, running)), error)
         return Found(done, report, unit.counted())
-
-    def _explained(self, error: Exception, unit: Loaded) -> GramianError:
-        if isinstance(error, ScriptError):
-            return error
-        above = enclosing(self.body.path.split(LOCALS)[0], unit.unit.generated)
-        try:
-            return ScriptError(diagnosis(error, [above, *points(error.__traceback__, unit.execution.units)]))
-        except InternalError as defect:
-            return defect
 
 
 def _no_sum(a: Any, b: Any) -> Any:
