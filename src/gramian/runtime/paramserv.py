@@ -83,10 +83,10 @@ class Called:
     """A function of the script, called with arguments by name; `called` is what the script calls it, `name` its title."""
 
     role: str
-    called: str
     name: str
     run: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     outputs: tuple[str, ...]
+    called: str = ""
 
     @classmethod
     def of(cls, table: FunctionTable, role: str, name: str) -> Called:
@@ -103,7 +103,7 @@ class Called:
             result = run(*table.bind(function, list(values.values()), list(values)))
             return result if len(function.outputs) > 1 else (result,) if function.outputs else ()
 
-        return cls(role, name, function.title, call, tuple(o.name for o in function.outputs))
+        return cls(role, function.title, call, tuple(o.name for o in function.outputs), name)
 
     def result(self, **values: Any) -> ListValue:
         """The first result, which must be a list."""
