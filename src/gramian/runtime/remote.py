@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 import pickle
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from gramian.ir.node import op_named
 from gramian.ir.op import Op
@@ -67,7 +66,7 @@ class Code:
     """A unit of a running program, for another process."""
 
     digest: str
-    text: Any = field(compare=False)  # as an array, which is brought like those of a script
+    text: bytes = field(compare=False, repr=False)  # compressed: it travels with each job
 
     @classmethod
     def of(cls, execution: Execution, unit: Unit, remote: Remote) -> Code:
@@ -83,7 +82,7 @@ class Code:
         shipped = Shipped(execution.main, unit, settings, remote.backend, execution.statistics is not None)
         out = io.BytesIO()
         _Pickler(out, protocol=5).dump(shipped)
-        return cls(blake2b(out.getvalue(), digest_size=16).hexdigest(), np.frombuffer(out.getvalue(), np.uint8))
+        return cls(blake2b(out.getvalue(), digest_size=16).hexdigest(), zlib.compress(out.getvalue(), 1))
 
 
 class _Pickler(pickle.Pickler):
@@ -142,7 +141,7 @@ def loaded(code: Code) -> Loaded:
     from gramian.runtime.run import Execution
     from gramian.runtime.statistics import Statistics
 
-    shipped: Shipped = pickle.loads(code.text.data)
+    shipped: Shipped = pickle.loads(zlib.decompress(code.text))
     statistics = Statistics() if shipped.counts else None
     main, unit = shipped.main, shipped.unit
     execution = Execution(main.program, shipped.backend(), shipped.settings, statistics, main=main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gramian.backends.spark.blocks import Cut, Store
@@ -71,9 +71,10 @@ class Anchors:
         where = dict(zip(found["anchor"], found["machine"], strict=True))
         self.machines = [names.index(where[key]) for key in self.keys]
 
-    def one_of_each(self) -> dict[int, int]:
-        """An anchor of every machine."""
-        return {machine: anchor for anchor, machine in enumerate(self.machines)}
+
+def on_machine(machines: Sequence[int], machine: int) -> list[int]:
+    """The anchors of a machine."""
+    return [anchor for anchor, found in enumerate(machines) if found == machine]
 
 
 def _wait(batches: Iterable[Any]) -> Iterator[Any]:

@@ -11,13 +11,31 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from gramian.backends.spark import session as sessions
-from gramian.backends.spark.anchors import Anchors
-from gramian.backends.spark.blocks import Cut, Store
+from gramian.backends.spark.anchors import Anchors, anchor_of, on_machine
+from gramian.backends.spark.blocks import Cut, Recipe, Store
+from gramian.backends.spark.exchange import (
+    PIECES,
+    ROUND,
+    Piece,
+    ReceiveFiles,
+    ReceiveParts,
+    Receiver,
+    Scattered,
+    SendBlocks,
+    Sender,
+    SendParts,
+    SendTask,
+    piece_batch,
+)
+from gramian.backends.spark.given import Arrays, pieces_of
 from gramian.backends.spark.lineage import landmarks, pickled
-from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
+from gramian.backends.spark.moves import Blocks, Moves, in_rounds
+from gramian.backends.spark.work import SCHEMA, Keep, Missed, Refusal, Step, Task
 from gramian.errors import OperationError, SizeError
 
+Table = Any  # a pyspark DataFrame
 T = TypeVar("T")
+AnyTask = TypeVar("AnyTask", bound=Task)
 SMALL = 1 << 25  # bytes of a result that comes back to the driver
 LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
@@ -38,6 +56,8 @@ class Cluster:
         self._naming = Lock()
         self._live: set[str] = set()
         self._dirty = False  # may there be blocks?
+        self._copies: set[tuple[Blocks, int]] = set()  # of blocks, on other machines than where they are
+        self._arrays = Arrays(self.fresh, self.forget)
         sessions.before_stop(self)
 
     def fresh(self) -> str:
@@ -51,6 +71,7 @@ class Cluster:
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
         self._live.discard(name)
+        self._copies = {copy for copy in self._copies if copy[0][0] != name}
 
     def close(self) -> None:
         """Removes all blocks. Matrices that are still there have theirs made again if somebody asks for them."""
@@ -63,41 +84,143 @@ class Cluster:
             self._call(sweep.count)
             self.anchors.table.unpersist()
         del self.anchors
+        self._copies.clear()
+        self._arrays = Arrays(self.fresh, self.forget)
 
     @cached_property
     def anchors(self) -> Anchors:
         """Where the blocks live."""
         return self._call(lambda: Anchors(self.session))
 
-    def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None, new: Collection[str] = ()) -> list[Any]:
+    def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None) -> list[Any]:
         """The answers of a step, panel by panel; `panels` are the first, and the first one after those that are needed.
-
-        The first job brings recipes of matrices that are `new`, since every worker misses those.
 
         Raises:
             OperationError: an operator refused its input.
         """
         wanted = range(*panels) if panels is not None else range(cut.panels)
-        answers = self._answers(step, cut, wanted, landmarks(step, new) if new else {})
-        # First with the recipes that were missed, which may be all; then with whatever there is.
-        for everything in (False, True):
-            missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
-            if missed:
-                recipes = landmarks(step, None if everything else set(missed.values()))
-                answers |= self._answers(step, cut, frozenset(missed), recipes)
-        return _checked([answers[panel] for panel in sorted(answers)])
+        self._bring(step, cut, wanted)
+        answers = self._until_all_is_there(step, wanted, partial(self._answers, step, cut))
+        return [answers[panel] for panel in sorted(answers)]
+
+    def make(self, recipe: Recipe) -> None:
+        """Have the blocks of a matrix made."""
+        cut = recipe.cut
+        if not isinstance(recipe, Scattered) or not self._has_several_machines:
+            self.run(Keep(recipe), cut)
+            return
+        rounds = -(-cut.rows * recipe.row_bytes // (ROUND * len(self.anchors)))
+        for number in range(rounds):
+            to = {panel: anchor_of(panel, len(self.anchors), cut) for panel in range(number, cut.panels, rounds)}
+            receiver = ReceiveParts(*self._now(), recipe.name, pickled(recipe, self._arrays))
+            self._move(SendParts(recipe, to), recipe.base.cut, range(recipe.base.cut.panels), receiver)
+
+    def _until_all_is_there(
+        self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
+    ) -> dict[int, Any]:
+        """The answers of a job over some panels, which gets the recipes that its workers miss."""
+        answers = job(wanted, {})
+        tried: set[str] = set()
+        everything = False
+        while missed := {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}:
+            assert not everything, "a block is missing, and so is its recipe"
+            # First with those that were missed, which may be all; then with whatever there is.
+            names = set(missed.values())
+            everything = names <= tried
+            tried |= names
+            self._arrays.missed(names)
+            used: set[str] = set()
+            recipes = landmarks(step, None if everything else tried, self._arrays, used)
+            self._send(used)
+            answers = {panel: answer for panel, answer in answers.items() if panel not in missed}
+            answers |= job(frozenset(missed), recipes)
+        return _checked(answers)
 
     def _answers(self, step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-        """The answers of a job over some panels, which brings these recipes beside those of the step."""
+        found = self._execute(self._task(Task, step, cut, wanted, recipes))
+        return {panel: pickle.loads(answer) for panel, answer in found}
+
+    def _task(
+        self, kind: type[AnyTask], step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]
+    ) -> AnyTask:
+        """A task over some panels, which brings these recipes beside those of the step. Its arrays are there."""
         self.jobs += 1
         self._dirty = True
-        names = self.anchors.keys
-        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names, names, cut, wanted)
-        return {panel: pickle.loads(answer) for panel, answer in self._execute(task)}
+        names: set[str] = set()
+        text = pickled(step, self._arrays, names)
+        self._send(names)
+        return kind(self.name, text, recipes, frozenset(self._live), self._names, self.anchors.keys, cut, wanted)
+
+    def _now(self) -> tuple[str, frozenset[str], int]:
+        """For workers: whose blocks they are, and which matrices somebody holds of those up to a number."""
+        return self.name, frozenset(self._live), self._names
+
+    # -- between machines ----------------------------------------------------------------------------------------------
+
+    @property
+    def _has_several_machines(self) -> bool:
+        return len(set(self.anchors.machines)) > 1
+
+    def _bring(self, step: Step, cut: Cut, wanted: Collection[int]) -> None:
+        """Copies of the blocks that are read on other machines than where they are."""
+        if not self._has_several_machines:
+            return
+        moves = Moves(self.anchors, self._copies)
+        moves.add(step, cut, wanted)
+        for recipe, panels in list(moves.worth_while()):
+            for some in in_rounds(recipe, panels):
+                to = {panel: [self._anchor_on(machine, panel) for machine in some[panel]] for panel in some}
+                receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in to})
+                self._move(SendBlocks(recipe, to), recipe.cut, to, receiver)
+                self._copies |= {((recipe.name, panel), machine) for panel in some for machine in some[panel]}
+
+    def _anchor_on(self, machine: int, number: int) -> int:
+        """An anchor of a machine, for number after number a different one."""
+        found = on_machine(self.anchors.machines, machine)
+        return found[number % len(found)]
+
+    def _move(self, sender: Sender, cut: Cut, wanted: Collection[int], receiver: Receiver) -> None:
+        def job(again: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
+            found = self._exchange(self._task(SendTask, sender, cut, wanted, recipes), receiver)
+            return {panel: pickle.loads(answer) for panel, answer in found}
+
+        self._until_all_is_there(sender, wanted, job)
+
+    def _send(self, names: Collection[str]) -> None:
+        """The driver's arrays among these blocks to machines that lack them."""
+        for recipe, machines in self._arrays.lacking(names, set(self.anchors.machines)):
+            pieces = list(pieces_of(recipe, 0, [self._anchor_on(machine, 0) for machine in machines]))
+            self.jobs += 1
+            receiver = ReceiveFiles(*self._now(), {0: (recipe.name, 0)})
+            assert not list(self._exchange(pieces, receiver))
+            self._arrays.arrived(recipe, machines)
+
+    # -- Spark ---------------------------------------------------------------------------------------------------------
 
     def _execute(self, task: Task) -> Iterable[tuple[int, bytes]]:
         """The answers of a task of all anchors."""
-        found = self._call(lambda: self.anchors.table.mapInArrow(task, SCHEMA).toArrow())
+        return self._collected(lambda: self.anchors.table.mapInArrow(task, SCHEMA))
+
+    def _exchange(self, pieces: SendTask | Sequence[Piece], receiver: Receiver) -> Iterable[tuple[int, bytes]]:
+        """What receivers answer to pieces: those of a task, or some of the driver's."""
+
+        def job() -> Table:
+            import pyarrow
+
+            anchors = self.anchors.table
+            if isinstance(pieces, SendTask):
+                sent = anchors.mapInArrow(pieces, PIECES)
+            else:
+                batches = [piece_batch([piece], self.anchors.keys) for piece in pieces]
+                sent = self.session.createDataFrame(pyarrow.Table.from_batches(batches))
+            # The anchors come first: where they are cached decides where the join runs.
+            joined = anchors.join(sent.hint("merge"), anchors["anchor"] == sent["to"])
+            return joined.sortWithinPartitions("item", "part").mapInArrow(receiver, SCHEMA)
+
+        return self._collected(job)
+
+    def _collected(self, job: Callable[[], Table]) -> Iterable[tuple[int, bytes]]:
+        found = self._call(lambda: job().toArrow())
         return zip(found["panel"].to_pylist(), found["answer"].to_pylist(), strict=True)
 
     @cached_property
@@ -127,12 +250,11 @@ class Cluster:
             raise sessions.failed(error) from error
 
 
-def _checked(answers: Sequence[Any]) -> list[Any]:
-    for answer in answers:
-        assert not isinstance(answer, Missed), "a block is missing, and so is its recipe"
+def _checked(answers: dict[int, Any]) -> dict[int, Any]:
+    for _, answer in sorted(answers.items()):
         if isinstance(answer, Refusal):
             raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
-    return list(answers)
+    return answers
 
 
 class Sweep:

@@ -28,7 +28,6 @@ from gramian.backends.spark.parts import (
     Group,
     InPlace,
     Lines,
-    Make,
     Piece,
     Seen,
     WritePart,
@@ -219,7 +218,7 @@ def _placed(backend: SparkBackend, recipe: Callable[[str, str], Any]) -> SparkMa
     from gramian.backends.spark.make import placed
 
     found = placed(backend, recipe)
-    backend.cluster.run(Make(found.recipe), found.recipe.cut)
+    backend.cluster.make(found.recipe)
     return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gramian.backends.spark.anchors import TASKS_PER_CORE
 from gramian.backends.spark.blocks import Cut
-from gramian.backends.spark.parcels import Parcels, Part
+from gramian.backends.spark.parcels import Parcel, Part
 from gramian.runtime.backend import Backend
 
 if TYPE_CHECKING:
@@ -33,21 +33,15 @@ class SparkRemote:
     def backend(self) -> Callable[[], Backend]:
         return partial(in_worker, self._backend.precision)
 
-    @cached_property
-    def _parcels(self) -> Parcels:
-        return Parcels(self._backend.cluster)
-
     def holds(self, value: Any) -> bool:
         from gramian.backends.spark.ways import is_distributed
 
         return is_distributed(value)
 
     def run(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-        new: set[str] = set()
-        packed = tuple(None if part is None else self._parcels.packed(part, new) for part in parts)
-        step = Part(self._parcels.packed(work, new), packed)
+        step = Part(Parcel.of(work), tuple(None if part is None else Parcel.of(part) for part in parts))
         there = [at for at, part in enumerate(parts) if part is not None]
-        found = self._backend.cluster.run(step, Cut(len(parts), 1), (there[0], there[-1] + 1), new)
+        found = self._backend.cluster.run(step, Cut(len(parts), 1), (there[0], there[-1] + 1))
         return [*[None] * there[0], *found, *[None] * (len(parts) - there[-1] - 1)]
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.backends.spark.lineage import MissingBlockError, answered
+from gramian.backends.spark.lineage import MissingBlockError, answered, loaded
 from gramian.errors import OperationError, SizeError
 
 SCHEMA = "panel long, answer binary"
@@ -44,11 +44,9 @@ class Task:
         """What there is to answer where an anchor is."""
         store.open(self.live, self.newest)
         panels = [n for n in panels_of(anchor, len(self.anchors), self.cut) if n in self.wanted]
-        step = None
+        load = cache(lambda: loaded(self.step, store))
         for panel in panels:
-            if step is None:
-                step = pickle.loads(self.step)
-            yield panel, answer_of(step, panel, store)
+            yield panel, answer_of(load, panel, store)
 
 
 def answer_batch(panel: int, answer: bytes) -> Any:
@@ -58,10 +56,11 @@ def answer_batch(panel: int, answer: bytes) -> Any:
     return pyarrow.RecordBatch.from_arrays(columns, ["panel", "answer"])
 
 
-def answer_of(step: Step, panel: int, store: Store) -> bytes:
+def answer_of(load: Callable[[], Step], panel: int, store: Store) -> bytes:
+    """The pickled answer of a panel, or what came instead of one."""
     try:
         with np.errstate(all="ignore"):
-            return pickle.dumps(answered(step, panel, store))
+            return pickle.dumps(answered(load, panel, store))
     except MissingBlockError as missing:
         return pickle.dumps(Missed(missing.name))
     except OperationError as error:
@@ -97,6 +96,17 @@ class Step:
     def answer(self, panel: int, store: Store) -> Any:
         """What the driver gets; it should be small."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Keep(Step):
+    """Makes the blocks of a matrix."""
+
+    makes: ClassVar[bool] = True
+    recipe: Recipe
+
+    def answer(self, panel: int, store: Store) -> None:
+        self.recipe.block(panel, store)
 
 
 @dataclass(frozen=True)
@@ -220,6 +230,7 @@ class Result(Recipe):
 class Random(Recipe):
     """Random numbers: the same ones as on one machine, whoever draws them."""
 
+    is_quick: ClassVar[bool] = True
     cells: Any  # a RandomCells
 
     def make(self, panel: int, store: Store) -> Array:
@@ -235,6 +246,7 @@ class Random(Recipe):
 class Steps(Recipe):
     """The numbers of seq()."""
 
+    is_quick: ClassVar[bool] = True
     start: float
     by: float
 
@@ -259,3 +271,7 @@ class Rows(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         return rows_of(self.base, self.first + first, self.first + last, store)
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        first, last = self.cut.limits(panel)
+        yield self.base, self.first + first, self.first + last
