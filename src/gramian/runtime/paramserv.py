@@ -255,7 +255,8 @@ def _rows(x: Any, part: Any) -> Any:
     if isinstance(part, slice) and part.step is None and hasattr(x, "rows"):
         first, last, _ = part.indices(x.shape[0])
         return x.rows(first, max(first, last))
-    return x.load()[part]
+    whole = x.load()
+    return (by_rows(whole) if is_sparse(whole) else whole)[part]
 
 
 def _parts(rows: int, options: Options) -> list[Any]:
