@@ -168,12 +168,13 @@ def test_distributed_matrices_are_read_in_tasks(spread: SparkBackend) -> None:
     text = """
     X = rand(rows=400, cols=50, seed=1, min=-1, max=1)
     Z = abs(X)
+    L = list(z=Z + 1)
     R = matrix(0, rows=10, cols=3)
     parfor (i in 1:10) {
       b = Z[((i - 1) * 40 + 1):(i * 40), ]
       R[i, 1] = sum(b %*% matrix(i, 50, 1))
       R[i, 2] = sum(X * i)
-      R[i, 3] = sum(t(X)[i, ])
+      R[i, 3] = sum(t(X)[i, ]) + sum(as.matrix(L["z"])[i, ])
     }
     print(toString(R, decimal=9))
     """

@@ -27,6 +27,7 @@ from test_differential import Thrown
 
 from gramian.api.script import Script
 from gramian.backends.spark import SparkBackend
+from gramian.backends.spark.loops import SparkRemote
 from gramian.budget import Budget
 from gramian.errors import ScriptError
 from gramian.ir.cores import cores, one_core
@@ -493,6 +494,14 @@ def outlook(seconds: float, **other: object) -> Outlook:
     return Outlook(**{"seconds": seconds, "workers": 2, "speedup": None, "can_fork": True, **other})  # type: ignore[arg-type]
 
 
+def test_a_cluster_pays_for_long_loops() -> None:
+    assert outlook(100.0, cores=16).best() is Way.CLUSTER
+    assert outlook(100.0, cores=16).best(Way.PROCESSES) is Way.CLUSTER
+    assert outlook(100.0, cores=2).best() is Way.THREADS
+    assert outlook(0.2, cores=16).best() is Way.THREADS
+    assert outlook(100.0, cores=16, carried=10**10).best() is Way.THREADS
+
+
 def test_the_way_depends_on_what_it_costs() -> None:
     assert outlook(0.001).best() is Way.SEQUENTIAL
     assert outlook(1.0).best() is Way.THREADS
@@ -566,6 +575,25 @@ def test_threads_that_wait_for_one_another_become_processes(monkeypatch: pytest.
         taken = ways_taken(monkeypatch, text)
     assert stream.getvalue() == expected
     assert taken == [Way.THREADS, Way.PROCESSES]
+
+
+@pytest.mark.parametrize("before", APART)
+def test_a_loop_goes_over_to_a_cluster(before: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+    R = matrix(0, rows=100, cols=1); s = matrix(0, 1, 1)
+    parfor (i in 1:100) { for (k in 1:10000) R[i, 1] = k; s += matrix(1 / i, 1, 1); print(i) }
+    print(sum(R)); print(toString(s, decimal=17))
+    """
+    expected = printed(text, Way.SEQUENTIAL)
+    nexts = {Way.SEQUENTIAL: before, before: Way.CLUSTER}
+    monkeypatch.setattr(loops, "LOOK", 0.0)
+    monkeypatch.setattr(Outlook, "best", lambda self, now=Way.SEQUENTIAL: nexts[now])
+    monkeypatch.setattr(SparkRemote, "is_near", True)
+    stream = io.StringIO()
+    with redirect_stdout(stream):
+        jobs = run_on_cluster(Script.compile(Source("script.dml", text)))
+    assert stream.getvalue() == expected
+    assert jobs == 1
 
 
 def test_without_room_for_processes_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from gramian.runtime.parfor.body import Task, Variables, chunks_of, values_of
 from gramian.runtime.parfor.cost import Outlook, Way, can_fork, surely_short
 from gramian.runtime.parfor.files import touches_files
 from gramian.runtime.parfor.libraries import one_thread_each
-from gramian.runtime.parfor.loop import LOOK, Loop, fits, size_in_memory
+from gramian.runtime.parfor.loop import LOOK, Loop, fits, matrices_in, size_in_memory
 from gramian.runtime.parfor.schedule import Chunks, Crew, Merge, NoRoomError, Schedule, Tally
 from gramian.runtime.parfor.threads import Threads
 from gramian.runtime.remote import Codes, Remote
@@ -181,7 +181,7 @@ class Run:
     def distributed(self) -> int:
         """The bytes of matrices that live on other machines."""
         remote = self.loops.codes.remote
-        return sum(v.nbytes for v in self.values if is_on_disk(v) and remote is not None and remote.holds(v))
+        return 0 if remote is None else sum(m.nbytes for m in matrices_in(self.values) if remote.holds(m))
 
     @cached_property
     def remote(self) -> Remote | None:
@@ -189,7 +189,7 @@ class Run:
         remote, mode = self.loops.codes.remote, self.loop.parallel.mode
         if remote is None or mode == "LOCAL" or not (mode == "REMOTE" or remote.is_near):
             return None
-        stays = any(is_on_disk(value) and not remote.holds(value) for value in self.values)
+        stays = any(is_on_disk(matrix) and not remote.holds(matrix) for matrix in matrices_in(self.values))
         return None if stays or touches_files(self.loop.item, self.loops.codes.unit.program) else remote
 
     @property
