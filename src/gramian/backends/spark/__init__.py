@@ -9,6 +9,7 @@
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand(), seq() and matrix()
+    loops, parcels   parts of a program as tasks, and how what they need gets to workers
     files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
@@ -31,6 +32,7 @@ from gramian.ir.fused import Pipeline
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Remote
 from gramian.runtime.statistics import Count, uncounted
 
 if TYPE_CHECKING:
@@ -92,9 +94,19 @@ class SparkBackend(LocalBackend):
         """Is a result of so many bytes small enough for the driver? One `beside` an operand has its rows."""
         return self.placement.comes_back(size, beside)
 
+    @property
+    def has_started(self) -> bool:
+        return "cluster" in self.__dict__
+
+    @cached_property
+    def remote(self) -> Remote:
+        from gramian.backends.spark.loops import SparkRemote
+
+        return SparkRemote(self)
+
     def end(self) -> None:
         """The blocks of a run go with it."""
-        if "cluster" in self.__dict__:
+        if self.has_started:
             self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from threading import Lock
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -55,6 +56,7 @@ class Cluster:
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
+        self._naming = Lock()
         self._live: set[str] = set()
         self._dirty = False  # may there be blocks?
         self._copies: set[tuple[Blocks, int]] = set()  # of blocks, on other machines than where they are
@@ -63,9 +65,11 @@ class Cluster:
 
     def fresh(self) -> str:
         """A name for the blocks of a new matrix."""
-        self._names += 1
-        self._live.add(f"m{self._names}")
-        return f"m{self._names}"
+        with self._naming:
+            self._names += 1
+            name = f"m{self._names}"
+            self._live.add(name)
+        return name
 
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
@@ -239,7 +243,7 @@ class Cluster:
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:
         """Threads that wait for jobs. An interrupt meets the thread that waits for them, and not the talk with Spark."""
-        return ThreadPoolExecutor(64, "gramian spark", initializer=lambda: self.session.addTag(self.tag))
+        return ThreadPoolExecutor(64, "gramian spark", initializer=partial(sessions.tag, self.session, self.tag))
 
     @property
     def tag(self) -> str:
@@ -259,7 +263,7 @@ class Cluster:
             return future.result()
         except KeyboardInterrupt:
             with sessions.quiet():
-                self.session.interruptTag(self.tag)
+                sessions.cancel(self.session, self.tag)
                 future.exception(CANCEL)
             raise
         except Exception as error:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from gramian.backends.spark.given import Arrays
 
 
-class MissingBlockError(Exception):
-    """The block of a reference is not there, and somebody has to make it first."""
+class MissingBlockError(BaseException):
+    """The block of a reference is not there, and somebody has to make it first.
+
+    Nobody between may take it for an error of what is running: functions of a script run between, too.
+    """
 
     def __init__(self, name: str, panel: int) -> None:
         super().__init__(name, panel)
