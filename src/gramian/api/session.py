@@ -196,7 +196,9 @@ def _given(value: Any) -> Any:
     if not is_on_disk(value):
         return value
     found = value.load()
-    return found if found.flags.writeable else found.copy()  # what a matrix keeps for later is not the caller's
+    return (
+        found.copy() if isinstance(found, np.ndarray) and not found.flags.writeable else found
+    )  # what a matrix keeps for later is not the caller's
 
 
 def _type(value: Any) -> Type:

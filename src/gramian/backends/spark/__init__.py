@@ -1,6 +1,7 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
     blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    cells       those of a block, dense or in compressed rows
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up

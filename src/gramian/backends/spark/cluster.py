@@ -32,7 +32,6 @@ from gramian.backends.spark.lineage import landmarks, pickled
 from gramian.backends.spark.moves import Blocks, Moves, in_rounds
 from gramian.backends.spark.work import SCHEMA, Keep, Missed, Refusal, Step, Task
 from gramian.cost.placement import MOST_BACK
-from gramian.errors import OperationError, SizeError
 from gramian.runtime.statistics import JOB_TIME, MADE_AGAIN, RECEIVED, SENT, SHUFFLED, SPARK_JOBS, Count, uncounted
 
 Table = Any  # a pyspark DataFrame
@@ -103,18 +102,18 @@ class Cluster:
         answers = self._until_all_is_there(step, wanted, partial(self._answers, step, cut))
         return [answers[panel] for panel in sorted(answers)]
 
-    def make(self, recipe: Recipe) -> None:
-        """Have the blocks of a matrix made."""
+    def make(self, recipe: Recipe) -> int | None:
+        """Have the blocks of a matrix made; the number of cells that they store, if they say so."""
         cut = recipe.cut
         if not isinstance(recipe, Scattered) or not self._has_several_machines:
-            self.run(Keep(recipe), cut)
-            return
+            return int(sum(self.run(Keep(recipe), cut)))
         rounds = -(-cut.rows * recipe.row_bytes // (ROUND * len(self.anchors)))
         for number in range(rounds):
             to = {panel: anchor_of(panel, len(self.anchors), cut) for panel in range(number, cut.panels, rounds)}
             receiver = ReceiveParts(*self._now(), recipe.name, pickled(recipe, self._arrays))
             self._move(SendParts(recipe, to), recipe.base.cut, range(recipe.base.cut.panels), receiver)
             self.count(SHUFFLED, sum(recipe.bytes_of(panel) for panel in to))
+        return None
 
     def _until_all_is_there(
         self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
@@ -267,7 +266,7 @@ class Cluster:
 def _checked(answers: dict[int, Any]) -> dict[int, Any]:
     for _, answer in sorted(answers.items()):
         if isinstance(answer, Refusal):
-            raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
+            raise answer.kind(answer.message, answer.hint)
     return answers
 
 
