@@ -251,7 +251,10 @@ class Cluster:
         Raises:
             OperationError: a job failed.
         """
-        future = self._callers.submit(work)
+        try:
+            future = self._callers.submit(work)
+        except RuntimeError:  # when Python ends, no thread starts any more
+            return work()
         try:
             return future.result()
         except KeyboardInterrupt:

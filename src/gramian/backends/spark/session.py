@@ -161,8 +161,12 @@ def configuration(place: Master, settings: Settings) -> dict[str, str]:
         "spark.master": place.url,
         "spark.driver.memory": f"{min(max(memory, JAVA_LEAST), JAVA_MOST) >> 20}m",
         "spark.driver.maxResultSize": "0",  # cost decides what comes back
+        "spark.locality.wait": "30s",  # for the executor that has a block: another one would have to make it again
         "spark.log.level": "ERROR",
         "spark.python.worker.reuse": "true",
+        "spark.python.unix.domain.socket.enabled": str(
+            os.name == "posix"
+        ).lower(),  # over TCP each task waits for 40 ms
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",

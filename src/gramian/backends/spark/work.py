@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -48,6 +50,7 @@ class Task:
             for name in batch.column(0).to_pylist():
                 for panel, answer in self.answers(self.anchors.index(name), store):
                     yield answer_batch(panel, answer)
+        settle()
 
     def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
         """What there is to answer where an anchor is."""
@@ -56,6 +59,20 @@ class Task:
         load = cache(lambda: loaded(self.step, store))
         for panel in panels:
             yield panel, answer_of(load, panel, store)
+
+
+_settled = 0  # modules that this worker had when it settled
+
+
+def settle() -> None:
+    """Spark's workers collect garbage after each task, which takes longer than most tasks if all that they imported is
+    looked through each time.
+    """
+    global _settled
+    if len(sys.modules) > _settled:
+        gc.collect()
+        gc.freeze()
+        _settled = len(sys.modules)
 
 
 def answer_batch(panel: int, answer: bytes) -> Any:
