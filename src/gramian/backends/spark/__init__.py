@@ -19,7 +19,7 @@ its rows on the driver, by the same machinery that serves matrices on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,13 @@ class SparkBackend(LocalBackend):
 
         return SparkRemote(self)
 
+    def joined(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Values of which some are on the cluster: what is too large to travel with a job goes there as well."""
+        from gramian.backends.spark.matrix import spread
+        from gramian.backends.spark.ways.making import is_distributed, travels
+
+        return tuple(v if is_distributed(v) or travels(v) else spread(v, self.cluster, self.budget) for v in values)
+
     def end(self) -> None:
         """The blocks of a run go with it."""
         if self.has_started:
@@ -139,6 +146,7 @@ class SparkBackend(LocalBackend):
         def kernel(*values: Any) -> Any:
             if not any(value.__class__ not in PLAIN and is_distributed(value) for value in values):
                 return local(*values)
+            values = self.joined(values)
             found = NO if way is None else way(self, op, values)
             return on_driver(op, local, values) if found is NO else found
 

@@ -119,6 +119,10 @@ class Cluster:
             self.count(SHUFFLED, sum(recipe.bytes_of(panel) for panel in to))
         return None
 
+    def spread(self, value: Any, cut: Cut) -> Recipe:
+        """The recipe of a matrix of the driver's, which must not change any more: blocks are sent when they are needed."""
+        return self._arrays.matrix(value, cut)
+
     def _until_all_is_there(
         self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
     ) -> dict[int, Any]:
@@ -203,13 +207,17 @@ class Cluster:
         self._until_all_is_there(sender, wanted, job)
 
     def _send(self, names: Collection[str]) -> None:
-        """The driver's arrays among these blocks to machines that lack them."""
+        """The driver's matrices among these to where they are needed: large ones block by block, others to every machine."""
         for recipe, machines in self._arrays.lacking(names, set(self.anchors.machines)):
-            pieces = list(pieces_of(recipe, 0, [self._anchor_on(machine, 0) for machine in machines]))
-            self.jobs += 1
-            receiver = ReceiveFiles(*self._now(), {0: (recipe.name, 0)})
-            size = sum(len(piece.cells) for piece in pieces)
-            assert not self._counted(partial(self._exchange, pieces, receiver), size)
+            to = {0: [self._anchor_on(machine, 0) for machine in machines]}
+            if recipe.cut.panels > 1:
+                to = {n: [anchor_of(n, len(self.anchors), recipe.cut)] for n in range(recipe.cut.panels)}
+            for some in in_rounds(recipe, to):
+                pieces = [piece for panel in some for piece in pieces_of(recipe, panel, some[panel])]
+                self.jobs += 1
+                receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in some})
+                size = sum(len(piece.cells) for piece in pieces)
+                assert not self._counted(partial(self._exchange, pieces, receiver), size)
             self._arrays.arrived(recipe, machines)
 
     # -- Spark ---------------------------------------------------------------------------------------------------------
