@@ -82,6 +82,10 @@ class Recipe:
         """The bytes of a row, about: a panel that would be too large cell by cell was cut for sparse rows."""
         return min(self.cols * np.dtype(self.dtype).itemsize, max(1, DENSE_ROOM // self.cut.step))
 
+    def bytes_of(self, panel: int) -> int:
+        """The bytes of a block."""
+        return len(range(*self.cut.limits(panel))) * self.row_bytes
+
     @cached_property
     def weight(self) -> int:
         """About how many bytes of it travel with a job."""

@@ -82,7 +82,7 @@ def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -
     if plan.data_type != "matrix" or plan.nnz is not None or plan.format not in _READERS:
         return None
     plan = replace(plan, path=os.path.abspath(plan.path))
-    if plan.rows and plan.cols and plan.rows * plan.cols * backend.cell_bytes < backend.least:
+    if plan.rows and plan.cols and backend.stays(plan.rows * plan.cols * backend.cell_bytes):
         return None
     found = _READERS[plan.format](backend, plan)
     if found is not None:
@@ -93,7 +93,7 @@ def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -
 def _is_small(backend: SparkBackend, path: str) -> bool:
     """A file too small to be looked at twice; compressed ones may hold a hundred times as much."""
     try:
-        return total_bytes(path) * 100 < backend.least
+        return backend.stays(total_bytes(path) * 100)
     except (OSError, OperationError):
         return True
 
@@ -128,7 +128,7 @@ def _group(file: Seen, number: int, first: int, last: int) -> Piece:
 
 def _read_lines(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     """csv and libsvm: a line is a row."""
-    if total_bytes(plan.path) // 2 * backend.cell_bytes < backend.least:  # a cell takes two bytes or more
+    if backend.stays(total_bytes(plan.path) // 2 * backend.cell_bytes):  # a cell takes two bytes or more
         return None
     chunks = _seen(places(plan.path, skip_header=plan.header))
     if not chunks:
@@ -140,7 +140,7 @@ def _read_lines(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
         return None
     rows, stored = (sum(numbers) for numbers in zip(*counts, strict=True))
     sparsity = _sparsity(plan, chunks, rows, cols, stored)
-    if rows * row_bytes(cols, backend.cell_bytes, sparsity) < backend.least:
+    if backend.stays(rows * row_bytes(cols, backend.cell_bytes, sparsity)):
         return None
     units: list[Unit] = [
         (count, partial(_lines, file, place)) for (file, place), (count, _) in zip(chunks, counts, strict=True)
@@ -177,7 +177,7 @@ def _if_worth(cells: int, stored: int) -> float:
 def _read_cells(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     """Formats text and mm: a line is a cell."""
     rows, cols = plan.rows or 0, plan.cols or 0
-    if rows * cols * backend.cell_bytes < backend.least:
+    if backend.stays(rows * cols * backend.cell_bytes):
         return None
     if plan.format == "mm":
         start = mm.first_cell(plan.path)
@@ -193,7 +193,7 @@ def _read_cells(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     if plan.format == "mm" and not _ascending(extents):
         return None
     sparsity = _if_worth(rows * cols, sum(extent.count for extent in extents))
-    if rows * row_bytes(cols, backend.cell_bytes, sparsity) < backend.least:
+    if backend.stays(rows * row_bytes(cols, backend.cell_bytes, sparsity)):
         return None
     cut = cut_of(rows, cols, backend.cell_bytes, sparsity=sparsity)
     by_panel: list[list[tuple[Seen, Place]]] = [[] for _ in range(cut.panels)]

@@ -15,9 +15,10 @@ from gramian.backends.spark.cells import row_bytes, settled, stacked
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
 from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, InPanels, SparsePanels
-from gramian.ir.sparse import by_rows, densify, is_sparse, worth
+from gramian.ir.sparse import array_bytes, by_rows, densify, is_sparse, worth
 
 T = TypeVar("T")
+KEPT = 1 << 24  # bytes of a matrix of which the driver keeps a copy
 PANEL_BYTES = 1 << 25  # of a panel: large enough for a task to be worth while, small enough for several in a worker
 
 
@@ -37,6 +38,7 @@ class SparkMatrix(InPanels):
         self.recipe = recipe
         self.sparsity = sparsity
         self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
+        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
         self.shape = recipe.cut.rows, recipe.cols
@@ -85,8 +87,17 @@ class SparkMatrix(InPanels):
         return densify(self.region(first, last))
 
     def load(self) -> Array:
-        """The whole matrix in the driver's memory, sparse if that is worth it."""
-        return self.region(0, self.shape[0]) if self.shape[0] else self.panel(0, 0)
+        """The whole matrix in the driver's memory, sparse if that is worth it. A small one stays there, since loops ask
+        for it again and again.
+        """
+        if self._copy is not None and self._copy[0] is self.recipe:
+            return self._copy[1]
+        found = self.region(0, self.shape[0]) if self.shape[0] else self.panel(0, 0)
+        if array_bytes(found) <= KEPT:
+            if not is_sparse(found):
+                found.flags.writeable = False
+            self._copy = self.recipe, found
+        return found
 
     def __getitem__(self, key: tuple[int | slice, int | slice]) -> Any:
         rows, cols = key

@@ -93,7 +93,7 @@ class DistributedPipeline:
     def _stays(self, root: Node, base: SparkMatrix) -> bool:
         """Is the result a distributed matrix?"""
         size = self.pipeline.rows * (root.type.cols or 0) * base.dtype.itemsize
-        return not is_partial(root) and not self.backend.comes_back(size)
+        return not is_partial(root) and not self.backend.comes_back(size, beside=True)
 
     def _together(self, root: Node, parts: Sequence[Any]) -> Any:
         """The result of those of the panels."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -37,12 +39,18 @@ class Task:
     cut: Cut
     wanted: Collection[int]  # of its panels
 
+    @property
+    def size(self) -> int:
+        """About how many bytes go with the job."""
+        return len(self.step) + sum(map(len, self.recipes.values()))
+
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         store = Store(self.session, self.recipes)
         for batch in batches:
             for name in batch.column(0).to_pylist():
                 for panel, answer in self.answers(self.anchors.index(name), store):
                     yield answer_batch(panel, answer)
+        settle()
 
     def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
         """What there is to answer where an anchor is."""
@@ -51,6 +59,20 @@ class Task:
         load = cache(lambda: loaded(self.step, store))
         for panel in panels:
             yield panel, answer_of(load, panel, store)
+
+
+_settled = 0  # modules that this worker had when it settled
+
+
+def settle() -> None:
+    """Spark's workers collect garbage after each task, which takes longer than most tasks if all that they imported is
+    looked through each time.
+    """
+    global _settled
+    if len(sys.modules) > _settled:
+        gc.collect()
+        gc.freeze()
+        _settled = len(sys.modules)
 
 
 def answer_batch(panel: int, answer: bytes) -> Any:
@@ -285,6 +307,18 @@ class Steps(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Filled(Recipe):
+    """Equal cells."""
+
+    is_quick: ClassVar[bool] = True
+    value: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        return np.full((last - first, self.cols), self.value, self.dtype)
 
 
 @dataclass(frozen=True)

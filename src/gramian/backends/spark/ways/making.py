@@ -60,7 +60,7 @@ def first_distributed(values: Sequence[Any]) -> SparkMatrix:
 def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
-    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):
+    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize, beside=cut == base.recipe.cut):
         cluster.forget(recipe.name)
         return settled(stacked(cluster.run(Answer(recipe), cut)), recipe.dtype)
     try:
