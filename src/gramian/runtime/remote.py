@@ -73,7 +73,7 @@ class Code:
         settings = replace(
             execution.settings,
             parameters=dict(execution.settings.parameters),
-            mode="hybrid",
+            mode="local",
             master=None,
             memory=None,
             scratch=None,
