@@ -27,7 +27,7 @@ def loaded(value: Any) -> Any:
         return tuple(map(loaded, value))
     if isinstance(value, ListValue):
         return [loaded(v) for v in value.items]
-    return value.load() if is_on_disk(value) else sparse.densify(value)
+    return sparse.densify(value.load() if is_on_disk(value) else value)
 
 
 def run(op: Op, values: list[Any], backend: LocalBackend) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Everywhere(SparkBackend):
             found = SparkMatrix(Rows(name, cut, recipe.cols, recipe.dtype, recipe, 0), self.cluster, value.folder)
             found.base = [value]
             return found
-        if not isinstance(value, np.ndarray) or value.nbytes < self.least:
+        if not isinstance(value, np.ndarray) or value.nbytes < (self.placement.least or 0):
             return value
         recipe = sent(self.cluster.fresh(), in_panels(len(value)), value)
         return SparkMatrix(recipe, self.cluster, self.budget.scratch)
@@ -113,7 +114,7 @@ def here(way: str) -> Iterator[SparkBackend]:
 @pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if conformance.name(case) in LONG and "GRAMIAN_TEST_SPARK_LONG" not in os.environ:
-        monkeypatch.setattr(backend, "least", LONG_LEAST)
+        monkeypatch.setattr(backend, "placement", replace(backend.placement, least=LONG_LEAST))
     check(case, backend, tmp_path, monkeypatch)
 
 

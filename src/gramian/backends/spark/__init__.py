@@ -1,13 +1,15 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
     blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    cells       those of a block, dense or in compressed rows
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
     matrix      a distributed matrix as a value
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
-    make        rand() and seq()
+    make        rand(), seq() and matrix()
+    loops, parcels   parts of a program as tasks, and how what they need gets to workers
     files, parts   read() and write(): what the driver plans, and what the workers do
     session, master, java, probe   Spark itself
 
@@ -17,22 +19,24 @@ its rows on the driver, by the same machinery that serves matrices on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gramian.backends.local import READERS, LocalBackend
 from gramian.backends.local.dispatch import PLAIN
-from gramian.budget import Budget
+from gramian.budget import Budget, room_in
+from gramian.cost.placement import FORCED, Placement
 from gramian.ir.fused import Pipeline
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Remote
+from gramian.runtime.statistics import Count, uncounted
 
 if TYPE_CHECKING:
     from gramian.backends.spark.cluster import Cluster
-
-LEAST = 1 << 20  # bytes of a matrix that goes to the cluster with `-exec spark`: for less, a job is never worth while
 
 
 def on_driver(op: Op, local: Kernel, values: tuple[Any, ...]) -> Any:
@@ -55,34 +59,61 @@ def on_driver(op: Op, local: Kernel, values: tuple[Any, ...]) -> Any:
 class SparkBackend(LocalBackend):
     """Runs operators on this machine, and on a cluster where large matrices live there.
 
-    `start` gives the Spark session, when the first matrix goes to the cluster; `least` is how many bytes such a matrix has
-    at least.
+    `start` gives the Spark session, when the first matrix goes to the cluster. `placement` decides which do; without one,
+    those of at least `least` bytes. `count` is told of jobs, and of bytes that travel.
     """
 
     name = "spark"
 
     def __init__(
-        self, start: Callable[[], Any], precision: str = "double", budget: Budget | None = None, least: int = LEAST
+        self,
+        start: Callable[[], Any],
+        precision: str = "double",
+        budget: Budget | None = None,
+        least: int = FORCED,
+        placement: Placement | None = None,
+        count: Count = uncounted,
     ) -> None:
         super().__init__(precision, budget)
         self.start = start
-        self.least = least
+        placement = placement or Placement(room_in(self.budget.limit), least=least)
+        self.placement = replace(placement, keeps=self.budget.keeps)
+        self.count = count
 
     @cached_property
     def cluster(self) -> Cluster:
         from gramian.backends.spark.cluster import Cluster
 
-        return Cluster(self.start())
+        return Cluster(self.start(), self.count)
 
-    def comes_back(self, size: int) -> bool:
-        """Is a result of so many bytes small enough for the driver?"""
-        from gramian.backends.spark.cluster import SMALL
+    def stays(self, size: int) -> bool:
+        """Does a new matrix of so many bytes belong on the driver?"""
+        return not self.placement.new(size).on_cluster
 
-        return size < min(SMALL, self.least)
+    def comes_back(self, size: int, beside: bool = False) -> bool:
+        """Is a result of so many bytes small enough for the driver? One `beside` an operand has its rows."""
+        return self.placement.comes_back(size, beside)
+
+    @property
+    def has_started(self) -> bool:
+        return "cluster" in self.__dict__
+
+    @cached_property
+    def remote(self) -> Remote:
+        from gramian.backends.spark.loops import SparkRemote
+
+        return SparkRemote(self)
+
+    def joined(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Values of which some are on the cluster: what is too large to travel with a job goes there as well."""
+        from gramian.backends.spark.matrix import spread
+        from gramian.backends.spark.ways.making import is_distributed, travels
+
+        return tuple(v if is_distributed(v) or travels(v) else spread(v, self.cluster, self.budget) for v in values)
 
     def end(self) -> None:
         """The blocks of a run go with it."""
-        if "cluster" in self.__dict__:
+        if self.has_started:
             self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:
@@ -115,6 +146,7 @@ class SparkBackend(LocalBackend):
         def kernel(*values: Any) -> Any:
             if not any(value.__class__ not in PLAIN and is_distributed(value) for value in values):
                 return local(*values)
+            values = self.joined(values)
             found = NO if way is None else way(self, op, values)
             return on_driver(op, local, values) if found is NO else found
 

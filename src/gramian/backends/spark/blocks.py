@@ -20,7 +20,10 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
-Array = Any
+from gramian.backends.spark.cells import DENSE_ROOM, save, settled, unpacked
+from gramian.ir.sparse import array_bytes
+
+Array = Any  # dense, or compressed rows: see cells
 OWN_BYTES = 1 << 10  # of a recipe, pickled, without what it rests on
 LANDMARK = 1 << 15  # bytes of recipes that a job carries without need
 
@@ -46,6 +49,7 @@ class Recipe:
     """How the blocks of one matrix, known by its name, are made."""
 
     is_quick: ClassVar[bool] = False  # to make: no machine gets such blocks from another one
+    travels: ClassVar[bool] = True  # with jobs, if somebody misses it? Else its blocks are sent from the driver
     name: str
     cut: Cut
     cols: int
@@ -68,7 +72,7 @@ class Recipe:
         shape = last - first, self.cols
         found = store.read(self.name, panel, shape, self.dtype)
         if found is None:
-            found = np.ascontiguousarray(self.make(panel, store), self.dtype)
+            found = settled(self.make(panel, store), self.dtype)
             if found.shape != shape:
                 raise ValueError(f"{self} makes a block of {found.shape}, where {shape} is needed")
             store.write(self.name, panel, found)
@@ -76,8 +80,12 @@ class Recipe:
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of a row."""
-        return self.cols * np.dtype(self.dtype).itemsize
+        """The bytes of a row, about: a panel that would be too large cell by cell was cut for sparse rows."""
+        return min(self.cols * np.dtype(self.dtype).itemsize, max(1, DENSE_ROOM // self.cut.step))
+
+    def bytes_of(self, panel: int) -> int:
+        """The bytes of a block."""
+        return len(range(*self.cut.limits(panel))) * self.row_bytes
 
     @cached_property
     def weight(self) -> int:
@@ -110,7 +118,7 @@ def _weight(part: Any) -> int:
             return sum(map(_weight, part))
     if is_dataclass(part):
         return sum(_weight(getattr(part, field.name)) for field in fields(part))
-    return int(getattr(part, "nbytes", 0))
+    return array_bytes(part)
 
 
 class Store:
@@ -144,6 +152,8 @@ class Store:
             return self.unwritten[name, panel]
         try:
             found = np.load(self.place(name, panel), mmap_mode="r")
+            if found.ndim == 1:  # SciPy may put a matrix into order in its own arrays: in memory, not in the file
+                return unpacked(np.asarray(np.load(self.place(name, panel), mmap_mode="c")), shape, dtype)
         except (OSError, ValueError, EOFError):
             return None
         return found if found.shape == shape and found.dtype == dtype else None
@@ -152,7 +162,7 @@ class Store:
         """Whole or not at all. A disk without room only means that the block is made again when it is needed next."""
         try:
             with self._new_file(name, panel) as out:
-                np.save(out, cells)
+                save(out, cells)
         except OSError:
             self.unwritten[name, panel] = cells
 

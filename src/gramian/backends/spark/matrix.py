@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from gramian.backends.local.disk.home import parts_of
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
+from gramian.backends.spark.cells import row_bytes, settled, stacked
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
-from gramian.ir.disk import DiskMatrix, DiskTranspose, InPanels
+from gramian.budget import Budget
+from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, InPanels, SparsePanels, panel_of
+from gramian.ir.sparse import array_bytes, by_rows, densify, is_sparse, worth
 
+T = TypeVar("T")
+KEPT = 1 << 24  # bytes of a matrix of which the driver keeps a copy
 PANEL_BYTES = 1 << 25  # of a panel: large enough for a task to be worth while, small enough for several in a worker
 
 
-def cut_of(rows: int, cols: int, cell: int, multiple: int = 1) -> Cut:
-    """Panels of about PANEL_BYTES, each of a multiple of so many rows."""
-    step = max(1, PANEL_BYTES // max(1, cols * cell))
+def cut_of(rows: int, cols: int, cell: int, multiple: int = 1, sparsity: float = 1.0) -> Cut:
+    """Panels of which about PANEL_BYTES are stored, each of a multiple of so many rows."""
+    step = max(1, PANEL_BYTES // max(1, row_bytes(cols, cell, sparsity)))
     return Cut(rows, max(multiple, step // multiple * multiple))
 
 
 class SparkMatrix(InPanels):
-    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
+    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time.
 
-    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
+    `sparsity` is the share of the cells that its blocks store, as far as that is known before they are made.
+    """
+
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str, sparsity: float = 1.0) -> None:
         self.recipe = recipe
+        self.sparsity = sparsity
         self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
+        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
         self.shape = recipe.cut.rows, recipe.cols
@@ -51,16 +63,43 @@ class SparkMatrix(InPanels):
     def __reduce__(self) -> Any:
         return _on_disk, (self.load(), self.folder)
 
+    @property
+    def nbytes(self) -> int:
+        return self.stored_bytes(*self.shape)
+
+    @property
+    def loads_sparse(self) -> bool:
+        return worth(self.size, int(self.size * self.sparsity))
+
+    def stored_bytes(self, rows: int, cols: int) -> int:
+        """About the bytes of so many of its rows and columns in memory."""
+        return rows * row_bytes(cols, self.dtype.itemsize, self.sparsity)
+
+    def region(self, first: int, last: int, columns: tuple[int | None, int | None] = (None, None)) -> Array:
+        """Some cells, dense or sparse, in one job over the panels that have them."""
+        cut = self.recipe.cut
+        parts = self.cluster.run(
+            Fetch(self.recipe, first, last, columns), cut, (first // cut.step, -(-last // cut.step))
+        )
+        return settled(stacked(parts), self.dtype)
+
     def panel(self, first: int, last: int) -> Array:
         if last <= first:
             return np.empty((0, self.shape[1]), self.dtype)
-        step = self.recipe.cut.step
-        parts = self.cluster.run(Fetch(self.recipe, first, last), self.recipe.cut, (first // step, -(-last // step)))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return densify(self.region(first, last))
 
     def load(self) -> Array:
-        """The whole matrix in the driver's memory."""
-        return self.panel(0, self.shape[0])
+        """The whole matrix in the driver's memory, sparse if that is worth it. A small one stays there, since loops ask
+        for it again and again.
+        """
+        if self._copy is not None and self._copy[0] is self.recipe:
+            return self._copy[1]
+        found = self.region(0, self.shape[0]) if self.shape[0] else self.panel(0, 0)
+        if array_bytes(found) <= KEPT:
+            if not is_sparse(found):
+                found.flags.writeable = False
+            self._copy = self.recipe, found
+        return found
 
     def __getitem__(self, key: tuple[int | slice, int | slice]) -> Any:
         rows, cols = key
@@ -76,15 +115,19 @@ class SparkMatrix(InPanels):
             first, last, base = first + base.first, last + base.first, base.base
         cut = Cut(last - first, base.cut.step)
         recipe = Rows(self.cluster.fresh(), cut, self.shape[1], base.dtype, base, first)
-        found = SparkMatrix(recipe, self.cluster, self.folder)
+        found = SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
         found.base = [self]
         return found
 
     def panels(self, cells: int = 0) -> Iterator[tuple[int, Array]]:
-        """All rows as they are cut, whatever number of cells is asked for: each panel is a job."""
+        """All rows. Each panel is a job, and comes whole if it is dense, whatever number of cells is asked for."""
         for number in range(self.recipe.cut.panels):
             first, last = self.recipe.cut.limits(number)
-            yield first, self.panel(first, last)
+            rows = self.region(first, last)
+            if is_sparse(rows):
+                yield from ((first + at, part) for at, part in SparsePanels(by_rows(rows)).panels(cells or BATCH))
+            else:
+                yield first, rows
 
     def reshaped(self, rows: int, cols: int) -> DiskMatrix:
         return self.on_disk.reshaped(rows, cols)
@@ -106,10 +149,10 @@ class SparkMatrix(InPanels):
         from gramian.backends.spark.ways.recipes import Turned
 
         rows, cols = self.shape
-        cut = cut_of(cols, rows, self.dtype.itemsize)
+        cut = cut_of(cols, rows, self.dtype.itemsize, sparsity=self.sparsity)
         recipe = Turned(self.cluster.fresh(), cut, rows, self.recipe.dtype, self.recipe)
         self.cluster.make(recipe)
-        return SparkMatrix(recipe, self.cluster, self.folder)
+        return SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
 
     def writable(self) -> SparkMatrix:
         """A matrix of its own with the same cells, to write into."""
@@ -125,7 +168,66 @@ class SparkMatrix(InPanels):
         return DiskMatrix.new(self.shape, self.folder, self.dtype)
 
 
-def _on_disk(cells: Array, folder: str) -> DiskMatrix:
+def distributed(recipe: Recipe, like: SparkMatrix, stored: int | None) -> SparkMatrix:
+    """The matrix of a recipe whose blocks are made, and store so many cells; unless that is known, the same share."""
+    sparsity = like.sparsity if stored is None else stored / max(1, recipe.cut.rows * recipe.cols)
+    return SparkMatrix(recipe, like.cluster, like.folder, sparsity)
+
+
+def _on_disk(cells: Array, folder: str) -> Any:
+    if is_sparse(cells):
+        return cells
     found = DiskMatrix.new((cells.shape[0], cells.shape[1]), folder, cells.dtype)
     found.write(0, cells)
     return found
+
+
+def spread(value: Any, cluster: Cluster, budget: Budget) -> SparkMatrix:
+    """A matrix of the driver's that goes to the cluster. It keeps a copy, since the script may write into its own."""
+    rows, cols = value.shape
+    kind, sparsity = np.dtype(value.dtype), 1.0
+    if is_sparse(value):
+        value, sparsity = by_rows(value).copy(), value.nnz / (rows * cols)
+    else:
+        copy = DiskMatrix.new((rows, cols), budget.scratch, kind)
+        for first, last in parts_of(rows, cols):
+            copy.write(first, panel_of(value, first, last))
+        value = copy
+    recipe = cluster.spread(value, cut_of(rows, cols, kind.itemsize, sparsity=sparsity))
+    found = SparkMatrix(recipe, cluster, budget.scratch, sparsity)
+    found.unwatch()  # what is made of it may need its blocks again
+    return found
+
+
+# -- cuts of several matrices --------------------------------------------------------------------------------------------
+
+
+def finest(matrices: Sequence[Any]) -> Cut:
+    """The cut of those that are distributed, with the smallest panels if there are several."""
+    return min((m.recipe.cut for m in matrices if isinstance(m, SparkMatrix)), key=lambda cut: cut.step)
+
+
+def dense_cut(matrices: Sequence[Any], cols: int = 1) -> Cut:
+    """The same with panels that are small enough for sparse matrices among them, and a result of so many columns, to be
+    dense.
+    """
+    cut = finest(matrices)
+    sparse = [m for m in matrices if isinstance(m, SparkMatrix) and m.sparsity < 1]
+    if not sparse:
+        return cut
+    small = cut_of(cut.rows, max(cols, *(m.shape[1] for m in sparse)), sparse[0].dtype.itemsize)
+    return min(cut, small, key=lambda cut: cut.step)
+
+
+def in_panels(matrices: Sequence[Any], run: Callable[[Cut], T]) -> T:
+    """What `run` gives with the panels of these matrices; with smaller ones if it needs larger panels cell by cell than
+    there is room for.
+    """
+    cut = finest(matrices)
+    try:
+        return run(cut)
+    except TooDenseError:
+        small = dense_cut(matrices)
+        if small.step == cut.step:
+            raise
+        return run(small)

@@ -58,8 +58,7 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
         UsageError: pyspark is not installed, or the master is none, or another one than that of a session which is running.
         SetupError: no Java, nobody answers at the master, or versions do not fit.
     """
-    if find_spec("pyspark") is None:
-        raise UsageError(MISSING)
+    check_pyspark()
     place = parse(master)
     settings = settings or Settings()
     # What gramian gives to Spark and takes from it is Arrow, not pandas.
@@ -74,6 +73,15 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
         if len(_started) == 1:
             atexit.register(stop)
         return session
+
+
+def check_pyspark() -> None:
+    """
+    Raises:
+        UsageError: pyspark is not installed.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError(MISSING)
 
 
 def active() -> Session | None:
@@ -156,9 +164,7 @@ def configuration(place: Master, settings: Settings) -> dict[str, str]:
         "spark.locality.wait": "30s",  # for the executor that has a block: another one would have to make it again
         "spark.log.level": "ERROR",
         "spark.python.worker.reuse": "true",
-        "spark.python.unix.domain.socket.enabled": str(
-            os.name == "posix"
-        ).lower(),  # over TCP each task waits for 40 ms
+        "spark.python.unix.domain.socket.enabled": "true" if os.name == "posix" else "false",  # TCP: 40 ms more a task
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
@@ -301,6 +307,24 @@ def _doctor(place: Master) -> str:
 
 def _brief(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]
+
+
+def tag(session: Session, name: str) -> None:
+    """The jobs of this thread can be cancelled by that name.
+
+    A tag of a classic session is lost on the way to the thread in which Java collects a table; one of its context is not.
+    """
+    if hasattr(session, "sparkContext"):
+        session.sparkContext.addJobTag(name)
+    else:
+        session.addTag(name)
+
+
+def cancel(session: Session, name: str) -> None:
+    if hasattr(session, "sparkContext"):
+        session.sparkContext.cancelJobsWithTag(name)
+    else:
+        session.interruptTag(name)
 
 
 @contextmanager

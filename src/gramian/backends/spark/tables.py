@@ -30,7 +30,7 @@ from gramian.io import binary
 from gramian.io.plan import ReadPlan
 from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import default_names
-from gramian.ir.sparse import is_sparse
+from gramian.ir.sparse import densify
 
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
@@ -226,7 +226,7 @@ class _GiveRows:
                 start, stop = self.recipe.cut.limits(panel)
                 block = self.recipe.block(panel, store)
                 for first in range(start, stop, ROWS):
-                    cells = block[first - start : first - start + ROWS]
+                    cells = densify(block[first - start : first - start + ROWS])
                     yield batch_of(cells, first, self.names, self.array, self.row)
                 store.unwritten.clear()
 
@@ -240,7 +240,7 @@ def table_of(backend: SparkBackend, value: Any, array: str | None = None, row: s
         return table_of_matrix(value, array, row)
     import pyarrow
 
-    cells = value.toarray() if is_sparse(value) else value.load() if is_on_disk(value) else value
+    cells = densify(value.load() if is_on_disk(value) else value)
     names = named(cells.shape[1], array, row)
     step = max(1, len(cells) // 64)
     batches = [batch_of(cells[first : first + step], first, names, array, row) for first in range(0, len(cells), step)]

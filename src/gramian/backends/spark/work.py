@@ -12,14 +12,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.cells import DENSE_ROOM, settled, stacked, stored_cells
 from gramian.backends.spark.lineage import MissingBlockError, answered, loaded
 from gramian.errors import OperationError, SizeError
+from gramian.ir.sparse import densify, is_sparse, worth
 
 SCHEMA = "panel long, answer binary"
 MORE_MEMORY = "give workers more memory, or make the rows of the matrix shorter"
 DEFECT = "this is a defect of gramian; please report it"
+KINDS = (SizeError, TooDenseError, OperationError)  # of errors that the driver distinguishes
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Task:
     anchors: Sequence[int]  # what they are called in Spark
     cut: Cut
     wanted: Collection[int]  # of its panels
+
+    @property
+    def size(self) -> int:
+        """About how many bytes go with the job."""
+        return len(self.step) + sum(map(len, self.recipes.values()))
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         store = Store(self.session, self.recipes)
@@ -81,7 +90,7 @@ def answer_of(load: Callable[[], Step], panel: int, store: Store) -> bytes:
     except MissingBlockError as missing:
         return pickle.dumps(Missed(missing.name))
     except OperationError as error:
-        return pickle.dumps(Refusal(error.message, error.hint, isinstance(error, SizeError)))
+        return pickle.dumps(Refusal(error.message, error.hint, next(k for k in KINDS if isinstance(error, k))))
     except MemoryError as error:
         said = f": {error}" if str(error) else ""
         return pickle.dumps(Refusal(f"a worker of the cluster has not enough memory{said}", MORE_MEMORY))
@@ -95,7 +104,7 @@ class Refusal:
 
     message: str
     hint: str | None
-    of_sizes: bool = False
+    kind: type[OperationError] = OperationError
 
 
 @dataclass(frozen=True)
@@ -122,8 +131,9 @@ class Keep(Step):
     makes: ClassVar[bool] = True
     recipe: Recipe
 
-    def answer(self, panel: int, store: Store) -> None:
-        self.recipe.block(panel, store)
+    def answer(self, panel: int, store: Store) -> int:
+        """The number of cells that the block stores."""
+        return stored_cells(self.recipe.block(panel, store))
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,8 @@ class Fetch(Step):
     def answer(self, panel: int, store: Store) -> Array:
         start, stop = self.recipe.cut.limits(panel)
         rows = rows_of(self.recipe, max(self.first, start), min(self.last, stop), store)
-        return np.array(rows[:, slice(*self.columns)])
+        part = rows[:, slice(*self.columns)]
+        return part if is_sparse(part) else np.array(part)
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,9 @@ class Given:
     by_panels: bool
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, np.ndarray):  # which the script may write into before a block is made again
+        if isinstance(self.value, np.ndarray) or is_sparse(
+            self.value
+        ):  # which the script may write into before a block is made again
             object.__setattr__(self, "value", self.value.copy())
 
 
@@ -167,10 +180,13 @@ def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
         return np.arange(first, last).reshape(-1, 1)
     if isinstance(source, Given):
         return source.value[first:last] if source.by_panels else source.value
-    parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
-    if not parts:
-        return np.empty((0, source.cols), source.dtype)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    parts = [_within(source.block(n, store), *within) for n, within in blocks_of(source.cut, first, last)]
+    return stacked(parts) if parts else np.empty((0, source.cols), source.dtype)
+
+
+def _within(block: Array, first: int, last: int) -> Array:
+    """Some rows of a block. SciPy would copy them, even all of them."""
+    return block if (first, last) == (0, block.shape[0]) else block[first:last]
 
 
 def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -186,7 +202,8 @@ def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int,
 class PipelineStep(Step):
     """A pipeline over one panel of its operands.
 
-    The results named in `kept` become blocks, under those names; the answer is the others: rows, or partial aggregates.
+    The results named in `kept` become blocks, under those names, and the answer has the number of cells that these store;
+    of the others, it has rows or partial aggregates.
     """
 
     pipeline: bytes
@@ -196,16 +213,21 @@ class PipelineStep(Step):
     precision: str
 
     def answer(self, panel: int, store: Store) -> list[Any]:
-        found = self.results(panel, store)
-        for name, result in zip(self.kept, found, strict=True):
+        answers = []
+        for name, result in zip(self.kept, self.results(panel, store), strict=True):
             if name is not None:
-                store.write(name, panel, result)
-        return [None if name is not None else result for name, result in zip(self.kept, found, strict=True)]
+                block = settled(result, result.dtype)
+                store.write(name, panel, block)
+            answers.append(result if name is None else stored_cells(block))
+        return answers
 
     def results(self, panel: int, store: Store) -> Sequence[Any]:
         first, last = self.cut.limits(panel)
         run = kernel(self.pipeline, last - first, self.precision)
-        found = run(*(rows_of(operand, first, last, store) for operand in self.operands))
+        operands = [rows_of(operand, first, last, store) for operand in self.operands]
+        if last - first == 1:  # of which a column is a single cell, as only the dense kernel knows
+            operands = [densify(operand) for operand in operands]
+        found = run(*operands)
         return found if isinstance(found, tuple) else (found,)
 
 
@@ -213,19 +235,32 @@ class PipelineStep(Step):
 def kernel(pipeline: bytes, rows: int, precision: str) -> Any:
     """The local backend's way to run a pipeline over so many rows, on the one core that a task has."""
     import gramian.ops  # noqa: F401  registers the operators
-    from gramian.backends.local import LocalBackend
+    from gramian.backends.local.fused.kernel import PipelineKernel
     from gramian.ir.cores import limited
     from gramian.ir.fused import Pipeline
 
     roots = pickle.loads(pipeline)
-    run = LocalBackend(precision).pipeline(Pipeline(roots, rows))
-    assert run is not None
+    backend, panel = panel_backend(precision), Pipeline(roots, rows)
+    run = PipelineKernel(panel, backend) if rows == 1 else backend.pipeline(panel)
 
     def on_one_core(*values: Any) -> Any:
         with limited(1):
             return run(*values)
 
     return on_one_core
+
+
+def panel_backend(precision: str) -> Any:
+    """The local backend, which refuses to make sparse panels dense that are too large for it."""
+    from gramian.backends.local import LocalBackend
+
+    class PanelBackend(LocalBackend):
+        goes_through_panels = False  # the driver gives smaller ones
+
+        def has_room_for(self, size: int) -> bool:
+            return size <= DENSE_ROOM
+
+    return PanelBackend(precision)
 
 
 @dataclass(frozen=True)
@@ -239,7 +274,7 @@ class Result(Recipe):
         found = self.step.results(panel, store)
         for at, name in enumerate(self.step.kept):
             if name is not None and at != self.index:
-                store.write(name, panel, found[at])
+                store.write(name, panel, settled(found[at], found[at].dtype))
         return found[self.index]
 
 
@@ -252,6 +287,9 @@ class Random(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
+        count = (last - first) * self.cols
+        if worth(count, int(count * self.cells.sparsity)):
+            return self.cells.rows(first, last)
         out = np.zeros((last - first, self.cols), self.dtype)
         rows = self.cells.block_rows
         for start in range(first, last, rows):
@@ -269,6 +307,18 @@ class Steps(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Filled(Recipe):
+    """Equal cells."""
+
+    is_quick: ClassVar[bool] = True
+    value: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        return np.full((last - first, self.cols), self.value, self.dtype)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO, is_matrix
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
+from gramian.backends.spark.cells import settled, stacked
 from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import SparkMatrix, distributed, in_panels
 from gramian.backends.spark.ways.recipes import Answer, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
 from gramian.ir.op import Op
-from gramian.ir.sparse import is_sparse
+from gramian.ir.sparse import array_bytes, by_rows as compressed_rows, is_sparse
 from gramian.ir.values import ListValue
 
 if TYPE_CHECKING:
@@ -38,11 +40,16 @@ def by_rows(value: Any) -> Any:
     """
     if is_on_disk(value) and is_distributed(value):
         return value if isinstance(value, SparkMatrix) else value.written
-    if not is_matrix(value) or value.shape[0] * value.shape[1] * value.dtype.itemsize > LARGEST_GIVEN:
+    if not is_matrix(value) or not travels(value):
         return NO
     if is_on_disk(value):
         return value.load()
-    return value.toarray() if is_sparse(value) else np.ascontiguousarray(value)
+    return compressed_rows(value) if is_sparse(value) else np.ascontiguousarray(value)
+
+
+def travels(value: Any) -> bool:
+    """Is it none of the driver's matrices that are too large to go with a job?"""
+    return not is_matrix(value) or array_bytes(value) <= LARGEST_GIVEN
 
 
 def source(value: Any) -> Source:
@@ -58,11 +65,15 @@ def first_distributed(values: Sequence[Any]) -> SparkMatrix:
 def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
-    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):
+    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize, beside=cut == base.recipe.cut):
         cluster.forget(recipe.name)
-        return np.concatenate(cluster.run(Answer(recipe), cut))
-    cluster.make(recipe)
-    return SparkMatrix(recipe, cluster, base.folder)
+        return settled(stacked(cluster.run(Answer(recipe), cut)), recipe.dtype)
+    try:
+        stored = cluster.make(recipe)
+    except TooDenseError:
+        cluster.forget(recipe.name)
+        raise
+    return distributed(recipe, base, stored)
 
 
 def by_panels(
@@ -71,16 +82,26 @@ def by_panels(
     cols: int,
     function: Callable[..., Array],
     wholes: Sequence[Any] = (),
+    cut: Cut | None = None,
 ) -> Any:
-    """A function of the rows of some matrices `by_rows`, at least one of which is distributed; after them come `wholes`."""
+    """A function of the rows of some matrices `by_rows`, at least one of which is distributed; after them come `wholes`.
+
+    `cut` is where the result, and the rows for the function, are cut, if that is not up to the matrices.
+    """
     base = first_distributed(operands)
     sources = (*map(source, operands), *(Given(whole, False) for whole in wholes))
-    name, dtype = base.cluster.fresh(), str(backend.home.dtype)
-    return made(backend, base, Panels(name, base.recipe.cut, cols, dtype, function, sources))
+
+    def panels(cut: Cut) -> Any:
+        return made(backend, base, Panels(base.cluster.fresh(), cut, cols, str(backend.home.dtype), function, sources))
+
+    return in_panels(operands, panels) if cut is None else panels(cut)
 
 
-def parts(operands: Sequence[Any], function: Callable[..., Any]) -> list[Any]:
+def parts(operands: Sequence[Any], function: Callable[..., Any], cut: Cut | None = None) -> list[Any]:
     """What a function makes of each panel of some matrices `by_rows`."""
-    base = first_distributed(operands)
-    cut: Cut = base.recipe.cut
-    return base.cluster.run(Parts(function, tuple(map(source, operands)), cut), cut)
+    cluster, sources = first_distributed(operands).cluster, tuple(map(source, operands))
+
+    def panels(cut: Cut) -> list[Any]:
+        return cluster.run(Parts(function, sources, cut), cut)
+
+    return in_panels(operands, panels) if cut is None else panels(cut)
