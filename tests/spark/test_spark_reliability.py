@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -356,6 +357,18 @@ def test_a_function_that_fails_shows_its_line(backend: SparkBackend, call: str) 
     assert "test.dml:4" in shown
     assert "test.dml:7" in shown
     assert "org.apache" not in shown
+
+
+def test_an_interrupt_cancels_a_long_job(spark: Any, backend: SparkBackend) -> None:
+    seconds = 120
+    cluster = backend.cluster
+    cluster.run(failing(lambda: None), Cut(4, 1))
+    threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        cluster.run(failing(lambda: time.sleep(seconds)), Cut(4, 1))
+    assert cluster.run(failing(lambda: 5), Cut(4, 1)) == [5] * 4  # there are cores again
+    assert time.monotonic() - start < seconds / 2
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
