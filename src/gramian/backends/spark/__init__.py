@@ -106,17 +106,32 @@ class SparkBackend(LocalBackend):
 
     def _with_ways(self, op: Op, local: Kernel | None) -> Kernel | None:
         """The kernel that looks for a way on the cluster first, if an operand lives there."""
-        from gramian.backends.spark.ways import NO, is_distributed, way_of
+        from gramian.backends.spark.frame import is_distributed_frame
+        from gramian.backends.spark.ways import FRAME_WAYS, NO, is_distributed, way_of
 
         if local is None:
             return None
-        way = way_of(op)
+        way, frame_way = way_of(op), FRAME_WAYS.get(op.name)
 
         def kernel(*values: Any) -> Any:
-            if not any(value.__class__ not in PLAIN and is_distributed(value) for value in values):
+            others = [value for value in values if value.__class__ not in PLAIN]
+            if any(map(is_distributed_frame, others)):
+                found = NO if frame_way is None else frame_way(self, op, values)
+                return on_driver(op, self._with_frames(op, local), values) if found is NO else found
+            if not any(map(is_distributed, others)):
                 return local(*values)
             found = NO if way is None else way(self, op, values)
             return on_driver(op, local, values) if found is NO else found
+
+        return kernel
+
+    def _with_frames(self, op: Op, local: Kernel) -> Kernel:
+        """The kernel with frames of the cluster on the driver."""
+        from gramian.backends.spark.frame import frame_bytes, frames_in_memory
+
+        def kernel(*values: Any) -> Any:
+            self.home.require(sum(map(frame_bytes, values)), describe_op(op))
+            return local(*map(frames_in_memory, values))
 
         return kernel
 

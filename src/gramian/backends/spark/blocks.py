@@ -1,4 +1,4 @@
-"""Blocks: some rows of a distributed matrix, as a file of the machine that computed them.
+"""Blocks: some rows of a distributed matrix or frame, as a file of the machine that computed them.
 
 A block is made where it is first needed, by its recipe, and stays there for all later jobs, which map it into memory. A
 block that is not there any more, or that is damaged, is made again: by whichever worker needs it, from the recipe that every
@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from gramian.backends.spark.formats import Block, Format, format_for, format_of
 
 Array = Any
 OWN_BYTES = 1 << 10  # of a recipe, pickled, without what it rests on
@@ -43,28 +43,32 @@ class Cut:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the blocks of one matrix, known by its name, are made."""
+    """How the blocks of one matrix or frame, known by its name, are made."""
 
     name: str
     cut: Cut
     cols: int
     dtype: str
 
-    def make(self, panel: int, store: Store) -> Array:
+    def make(self, panel: int, store: Store) -> Block:
         """The cells of a block."""
         raise NotImplementedError
 
-    def block(self, panel: int, store: Store) -> Array:
+    def block(self, panel: int, store: Store) -> Block:
         """The block, from its file if there is a sound one."""
         first, last = self.cut.limits(panel)
         shape = last - first, self.cols
         found = store.read(self.name, panel, shape, self.dtype)
         if found is None:
-            found = np.ascontiguousarray(self.make(panel, store), self.dtype)
+            found = self.format.settled(self.make(panel, store))
             if found.shape != shape:
                 raise ValueError(f"{self} makes a block of {found.shape}, where {shape} is needed")
             store.write(self.name, panel, found)
         return found
+
+    @property
+    def format(self) -> Format:
+        return format_of(self.dtype)
 
     @cached_property
     def weight(self) -> int:
@@ -97,7 +101,7 @@ class Store:
     def __init__(self, session: str, recipes: Mapping[str, bytes] | None = None) -> None:
         self.folder = Path(_local_folder()) / f"gramian-{session}"
         self.recipes = recipes or {}
-        self.unwritten: dict[tuple[str, int], Array] = {}  # blocks that the disk had no room for, for the panel at work
+        self.unwritten: dict[tuple[str, int], Block] = {}  # blocks that the disk had no room for, for the panel at work
 
     def open(self, live: Collection[str], newest: int) -> None:
         """Makes the folder, and removes the blocks of matrices that are neither live nor newer than those.
@@ -110,34 +114,33 @@ class Store:
                 if found not in live and found[1:].isdigit() and int(found[1:]) <= newest:
                     shutil.rmtree(self.folder / found, ignore_errors=True)
 
-    def place(self, name: str, panel: int) -> Path:
-        return self.folder / name / f"{panel}.npy"
+    def place(self, name: str, panel: int, suffix: str = ".npy") -> Path:
+        return self.folder / name / f"{panel}{suffix}"
 
-    def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Array | None:
+    def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Block | None:
         """The block, mapped into memory; None if it is not there, or not whole."""
         if (name, panel) in self.unwritten:
             return self.unwritten[name, panel]
-        try:
-            found = np.load(self.place(name, panel), mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            return None
-        return found if found.shape == shape and found.dtype == dtype else None
+        format = format_of(dtype)
+        found = format.load(self.place(name, panel, format.suffix))
+        return found if found is not None and found.shape == shape else None
 
-    def write(self, name: str, panel: int, cells: Array) -> None:
+    def write(self, name: str, panel: int, block: Block) -> None:
         """Whole or not at all. A disk without room only means that the block is made again when it is needed next."""
-        place = self.place(name, panel)
+        format = format_for(block)
+        place = self.place(name, panel, format.suffix)
         try:
             place.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".tmp", delete=False) as out:
                 try:
-                    np.save(out, cells)
+                    format.save(out, block)
                     out.flush()
                     os.replace(out.name, place)
                 except BaseException:
                     os.unlink(out.name)
                     raise
         except OSError:
-            self.unwritten[name, panel] = cells
+            self.unwritten[name, panel] = block
 
     def remove_all(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -23,27 +23,41 @@ def cut_of(rows: int, cols: int, cell: int, multiple: int = 1) -> Cut:
     return Cut(rows, max(multiple, step // multiple * multiple))
 
 
-class SparkMatrix(InPanels):
-    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
+class OnCluster:
+    """What has its rows as blocks on a cluster."""
 
     def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
         self.recipe = recipe
-        self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
+        self.base: list[Any] = []  # those whose blocks it reads, which stay meanwhile
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
-        self.shape = recipe.cut.rows, recipe.cols
-        self.dtype = np.dtype(recipe.dtype)
         recipe.is_landmark  # noqa: B018  now, while what it rests on knows: later that could be deep
         self.watch(recipe.name)
 
     def watch(self, name: str) -> None:
-        """The blocks of that name go when this matrix does."""
+        """The blocks of that name go when this does."""
         self._end = weakref.finalize(self, self.cluster.forget, name)
         self._end.atexit = False
 
     def unwatch(self) -> None:
-        """They stay, since another matrix has them."""
+        """They stay, since somebody else has them."""
         self._end.detach()
+
+    def fetched(self, rows: tuple[int, int], cols: tuple[int, int | None] = (0, None)) -> Any:
+        """Some cells on the driver, in one job over the panels that have them."""
+        cut = self.recipe.cut
+        panels = rows[0] // cut.step, -(-rows[1] // cut.step)
+        parts = self.cluster.run(Fetch(self.recipe, *rows, cols), cut, panels) if rows[1] > rows[0] else []
+        return self.recipe.format.joined(parts, self.recipe.cols)
+
+
+class SparkMatrix(OnCluster, InPanels):
+    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
+
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
+        super().__init__(recipe, cluster, folder)
+        self.shape = recipe.cut.rows, recipe.cols
+        self.dtype = np.dtype(recipe.dtype)
 
     def __repr__(self) -> str:
         return f"SparkMatrix({self.shape[0]}x{self.shape[1]})"
@@ -52,11 +66,7 @@ class SparkMatrix(InPanels):
         return _on_disk, (self.load(), self.folder)
 
     def panel(self, first: int, last: int) -> Array:
-        if last <= first:
-            return np.empty((0, self.shape[1]), self.dtype)
-        step = self.recipe.cut.step
-        parts = self.cluster.run(Fetch(self.recipe, first, last), self.recipe.cut, (first // step, -(-last // step)))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self.fetched((first, last))
 
     def load(self) -> Array:
         """The whole matrix in the driver's memory."""
@@ -71,12 +81,7 @@ class SparkMatrix(InPanels):
 
     def rows(self, first: int, last: int) -> SparkMatrix:
         """Some rows, as a distributed matrix."""
-        base = self.recipe
-        if isinstance(base, Rows):
-            first, last, base = first + base.first, last + base.first, base.base
-        cut = Cut(last - first, base.cut.step)
-        recipe = Rows(self.cluster.fresh(), cut, self.shape[1], base.dtype, base, first)
-        found = SparkMatrix(recipe, self.cluster, self.folder)
+        found = SparkMatrix(rows_recipe(self.recipe, self.cluster.fresh(), first, last), self.cluster, self.folder)
         found.base = [self]
         return found
 
@@ -123,6 +128,13 @@ class SparkMatrix(InPanels):
 
     def zeros(self) -> DiskMatrix:
         return DiskMatrix.new(self.shape, self.folder, self.dtype)
+
+
+def rows_recipe(base: Recipe, name: str, first: int, last: int) -> Rows:
+    """Some rows of another one."""
+    if isinstance(base, Rows):
+        first, last, base = first + base.first, last + base.first, base.base
+    return Rows(name, Cut(last - first, base.cut.step), base.cols, base.dtype, base, first)
 
 
 def _on_disk(cells: Array, folder: str) -> DiskMatrix:

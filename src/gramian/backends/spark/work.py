@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.formats import format_for
 from gramian.backends.spark.lineage import MissingBlockError, answered
 from gramian.errors import OperationError, SizeError
 
@@ -86,17 +87,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Fetch(Step):
-    """The rows of a matrix from `first` up to, but without, `last`, or some columns of them."""
+    """The rows of a matrix or frame from `first` up to, but without, `last`, or some columns of them."""
 
     recipe: Recipe
     first: int
     last: int
-    columns: tuple[int | None, int | None] = (None, None)
+    columns: tuple[int, int | None] = (0, None)
 
-    def answer(self, panel: int, store: Store) -> Array:
+    def answer(self, panel: int, store: Store) -> Any:
         start, stop = self.recipe.cut.limits(panel)
         rows = rows_of(self.recipe, max(self.first, start), min(self.last, stop), store)
-        return np.array(rows[:, slice(*self.columns)])
+        format = self.recipe.format
+        return format.sent(format.columns(rows, *self.columns))
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,10 @@ def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
     if isinstance(source, RowNumbers):
         return np.arange(first, last).reshape(-1, 1)
     if isinstance(source, Given):
-        return source.value[first:last] if source.by_panels else source.value
-    parts = [source.block(n, store)[slice(*within)] for n, within in blocks_of(source.cut, first, last)]
-    if not parts:
-        return np.empty((0, source.cols), source.dtype)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return format_for(source.value).rows(source.value, first, last) if source.by_panels else source.value
+    format = source.format
+    parts = [format.rows(source.block(n, store), *within) for n, within in blocks_of(source.cut, first, last)]
+    return format.joined(parts, source.cols)
 
 
 def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -17,12 +17,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gramian.backends.local.disk.pipelines import NO
-from gramian.backends.spark.ways import index, products, rows, statistics, tables
+from gramian.backends.spark.ways import frames, index, products, ranks, rows, statistics, tables, transform
 from gramian.backends.spark.ways.making import Way, is_distributed
 from gramian.ir.certain import FALLIBLE
 from gramian.ir.op import Op, Trait
 
-WAYS: Mapping[str, Way] = {**index.WAYS, **products.WAYS, **rows.WAYS, **statistics.WAYS, **tables.WAYS}
+WAYS: Mapping[str, Way] = {
+    **index.WAYS,
+    **products.WAYS,
+    **rows.WAYS,
+    **statistics.WAYS,
+    **tables.WAYS,
+    **ranks.WAYS,
+    **frames.OF_MATRICES,
+    **transform.WAYS,
+}
+FRAME_WAYS: Mapping[str, Way] = {**frames.WAYS, **transform.FRAME_WAYS}
 
 
 def way_of(op: Op) -> Way | None:
@@ -31,4 +41,4 @@ def way_of(op: Op) -> Way | None:
     return WAYS.get(op.name)
 
 
-__all__ = ["NO", "WAYS", "is_distributed", "way_of"]
+__all__ = ["FRAME_WAYS", "NO", "WAYS", "is_distributed", "way_of"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gramian.backends.local.disk.index import flattened
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
 from gramian.backends.spark.ways.making import Way, by_panels, by_rows, first_distributed, is_distributed, made, source
 from gramian.backends.spark.ways.recipes import Columns, Pieces, Reshaped, Reversed, side_by_side
-from gramian.backends.spark.work import Fetch
 from gramian.ir.op import Op
 from gramian.ops.index import bounds, store
 
@@ -30,18 +27,11 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     if (count, wide) == target.shape:
         return target
     if backend.comes_back(count * wide * target.dtype.itemsize):
-        return region(target, rows, cols)
+        return target.fetched((rows.start, rows.stop), (cols.start, cols.stop))
     if count == target.shape[0]:
         return by_panels(backend, [target], wide, Columns(cols))
     cut, pieces = Cut(count, target.recipe.cut.step), ((target.recipe, rows.start, rows.stop),)
     return made(backend, target, Pieces(name(target), cut, wide, str(target.dtype), pieces, (cols.start, cols.stop)))
-
-
-def region(target: SparkMatrix, rows: slice, cols: slice) -> Any:
-    """Some cells, in one job over the panels that have them."""
-    cut = target.recipe.cut
-    step = Fetch(target.recipe, rows.start, rows.stop, (cols.start, cols.stop))
-    return np.concatenate(target.cluster.run(step, cut, (rows.start // cut.step, -(-rows.stop // cut.step))))
 
 
 def name(target: SparkMatrix) -> str:

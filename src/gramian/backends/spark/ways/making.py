@@ -10,7 +10,7 @@ import numpy as np
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array, Cut, Recipe
 from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix
 from gramian.backends.spark.ways.recipes import Answer, Keep, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
@@ -55,7 +55,7 @@ def first_distributed(values: Sequence[Any]) -> SparkMatrix:
     return next(v for v in values if isinstance(v, SparkMatrix))
 
 
-def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
+def made(backend: SparkBackend, base: OnCluster, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
     if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):

@@ -16,6 +16,7 @@ import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.work import Source, Step, rows_of
+from gramian.ir.frame import after_rows
 
 # -- panels for themselves ---------------------------------------------------------------------------------------------
 
@@ -29,7 +30,20 @@ class Panels(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         limits = self.cut.limits(panel)
-        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+        with after_rows(limits[0]):
+            return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class View(Panels):
+    """The same for a function that copies nothing: blocks get no files of their own."""
+
+    @property
+    def is_landmark(self) -> bool:
+        return False
+
+    def block(self, panel: int, store: Store) -> Array:
+        return self.make(panel, store)
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,8 @@ class Parts(Step):
 
     def answer(self, panel: int, store: Store) -> Any:
         limits = self.cut.limits(panel)
-        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+        with after_rows(limits[0]):
+            return self.function(*(rows_of(source, *limits, store) for source in self.sources))
 
 
 @dataclass(frozen=True)
@@ -58,13 +73,13 @@ class Keep(Step):
 
 @dataclass(frozen=True)
 class Answer(Step):
-    """The cells of a small matrix, for the driver."""
+    """The cells of a small matrix or frame, for the driver."""
 
     makes: ClassVar[bool] = True
     recipe: Recipe
 
-    def answer(self, panel: int, store: Store) -> Array:
-        return np.array(self.recipe.make(panel, store), self.recipe.dtype)
+    def answer(self, panel: int, store: Store) -> Any:
+        return self.recipe.format.sent(self.recipe.make(panel, store))
 
 
 @dataclass(frozen=True)
@@ -138,9 +153,10 @@ class Pieces(Recipe):
         for source, begin, end in self.pieces:
             low, high = max(first - start, 0), min(last - start, end - begin)
             if low < high:
-                parts.append(rows_of(source, begin + low, begin + high, store)[:, slice(*self.columns)])
+                found = rows_of(source, begin + low, begin + high, store)
+                parts.append(self.format.columns(found, *self.columns))
             start += end - begin
-        return np.concatenate(parts)
+        return self.format.joined(parts, self.cols)
 
 
 @dataclass(frozen=True)
@@ -187,9 +203,9 @@ class Kept(Recipe):
                 limits = self.base.cut.limits(number)
                 here = np.flatnonzero(rows_of(self.marks, *limits, store)[:, 0])
                 here = here[max(first - start, 0) : min(last, end) - start]
-                parts.append(self.base.block(number, store)[here])
+                parts.append(self.format.take(self.base.block(number, store), here))
             start = end
-        return np.concatenate(parts)
+        return self.format.joined(parts, self.cols)
 
 
 @dataclass(frozen=True)

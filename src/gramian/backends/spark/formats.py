@@ -1,0 +1,118 @@
+"""What blocks are made of, and how they are kept in files: cells of a matrix, or the columns of a frame.
+
+The type of a matrix's cells says which, as the recipe has it; a frame's is FRAME.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from gramian.ir.frame import Frame, default_names
+
+Block = Any
+FRAME = "frame"
+
+
+class Cells:
+    """Arrays of one type, as .npy files."""
+
+    suffix = ".npy"
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def settled(self, made: Any) -> Block:
+        """What a recipe made, as it is kept."""
+        return np.ascontiguousarray(made, self.dtype)
+
+    def save(self, out: IO[bytes], block: Block) -> None:
+        np.save(out, block)
+
+    def load(self, place: Path) -> Block | None:
+        """The block, mapped into memory; None if it is not there, or not whole."""
+        try:
+            found = np.load(place, mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        return found if found.dtype == self.dtype else None
+
+    def rows(self, block: Block, first: int, last: int) -> Block:
+        return block[first:last]
+
+    def columns(self, block: Block, first: int, last: int | None) -> Block:
+        return block[:, first:last]
+
+    def take(self, block: Block, numbers: Any) -> Block:
+        """The rows with these numbers."""
+        return block[numbers]
+
+    def sent(self, block: Block) -> Block:
+        """The same without the file that it is in, to be pickled."""
+        return np.array(block, self.dtype)
+
+    def joined(self, parts: Sequence[Block], cols: int) -> Block:
+        """Rows one below the other."""
+        if not parts:
+            return np.empty((0, cols), self.dtype)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class Columns:
+    """Frames, as Arrow files."""
+
+    suffix = ".arrow"
+
+    def settled(self, made: Any) -> Block:
+        return made
+
+    def save(self, out: IO[bytes], block: Block) -> None:
+        import pyarrow as pa
+
+        table = block.table.combine_chunks()
+        with pa.ipc.new_file(out, table.schema) as writer:
+            writer.write_table(table)
+
+    def load(self, place: Path) -> Block | None:
+        import pyarrow as pa
+
+        try:
+            return Frame(pa.ipc.open_file(pa.memory_map(str(place))).read_all())
+        except (OSError, pa.ArrowInvalid):
+            return None
+
+    def rows(self, block: Block, first: int, last: int) -> Block:
+        return Frame(block.table.slice(first, max(0, last - first)))
+
+    def columns(self, block: Block, first: int, last: int | None) -> Block:
+        return block.select(slice(None), slice(first, last))
+
+    def take(self, block: Block, numbers: Any) -> Block:
+        return Frame(block.table.take(numbers))
+
+    def sent(self, block: Block) -> Block:
+        return block
+
+    def joined(self, parts: Sequence[Block], cols: int) -> Block:
+        import pyarrow as pa
+
+        if not parts:
+            return Frame.of([pa.array([], pa.string())] * cols, ["STRING"] * cols, default_names(cols))
+        return parts[0] if len(parts) == 1 else Frame(pa.concat_tables([part.table for part in parts]))
+
+
+Format = Cells | Columns
+
+
+@lru_cache(maxsize=16)
+def format_of(dtype: str) -> Format:
+    return Columns() if dtype == FRAME else Cells(dtype)
+
+
+def format_for(block: Block) -> Format:
+    """The format of a block at hand, or of a value that a job brings."""
+    return format_of(FRAME if isinstance(block, Frame) else str(block.dtype))
