@@ -94,7 +94,7 @@ class SparkBackend(LocalBackend):
             assert local is not None
             return reader(self, op, local)
         if op.name == "write":
-            return writer(op.kernel)
+            return writer(self, op.kernel)
         if op.name not in MAKERS:
             return local
 
