@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,20 @@ from placements import SAMPLES, check, run, sent_frame
 from samples import Sample, convert
 from test_distributed import Here, distributed, small_panels
 
+from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.frame import SparkFrame
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.budget import Budget
 from gramian.errors import OperationError
+from gramian.io import read_value, write_value
 from gramian.ir.frame import Frame
 from gramian.ir.op import REGISTRY
 from gramian.ir.values import ListValue
+from gramian.runtime.run import Execution
+from gramian.settings import Settings
+from gramian.source import Source
 
 __all__ = ["small_panels"]
 OF_FRAMES = [sample for sample in SAMPLES if any({"frame", "any"} & param.accepts for param in sample.op.params)]
@@ -192,6 +198,43 @@ def test_messages_number_rows_of_the_whole_frame(backend: SparkBackend) -> None:
             run(REGISTRY[name], [there, *values], backend)
         assert here.value.message == local.value.message
         assert "row 31" in here.value.message
+
+
+SCRIPT = """
+f = function(frame[unknown] A, int k) return (frame[unknown] B, double s) {
+  B = A[, k:(k + 1)]
+  s = nrow(B) + sum(as.matrix(A[, 3]) > 2)
+}
+F = read($in, data_type="frame", format="csv", header=TRUE, schema="STRING,FP64,INT64,BOOLEAN,STRING,FP64,STRING")
+[G, s] = f(F, 1)
+L = list(F, G)
+H = as.frame(L[2])
+H[2, 1] = "changed"
+for (i in 1:3) { H = rbind(H, F[i:(i + 20), 1:2]) }
+while (nrow(H) > 100) { H = H[1:(nrow(H) - 11), ] }
+R = matrix(0, 3, 1)
+parfor (i in 1:3) { R[i, 1] = nrow(F) + as.double(as.scalar(F[i + 5, 7])) }
+print(sum(R))
+print(toString(F, rows=3))
+print(toString(H, rows=4) + s + nrow(H) + ncol(F) + length(F))
+print(as.scalar(F[40, 5]))
+[X, M] = transformencode(target=H, spec="{ids: true, recode: [1]}")
+print(sum(X) + " " + nrow(M))
+write(H, $out, format="csv", header=TRUE)
+"""
+
+
+def test_a_script(backend: SparkBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_value(F, str(tmp_path / "f.csv"), {"format": "csv", "header": True})
+    said = []
+    for runner, out in ((backend, tmp_path / "here"), (LocalBackend(), tmp_path / "local")):
+        settings = Settings(parameters={"in": str(tmp_path / "f.csv"), "out": str(out)})
+        script = Script.compile(Source("s.dml", SCRIPT), settings)
+        Execution(script.program, runner, settings).run()
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert said[0].count("FRAME") == 2
+    check(read_value(str(tmp_path / "here"), {}), read_value(str(tmp_path / "local"), {}))
 
 
 def test_a_frame_that_does_not_fit_the_driver() -> None:

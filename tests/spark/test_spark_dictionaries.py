@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 import gramian
 from gramian.backends.spark import SparkBackend
-from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.frame import SparkFrame
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.errors import ScriptError
@@ -93,7 +91,7 @@ def test_lost_blocks_are_made_again_with_their_dictionaries(session: gramian.Ses
     assert recipe.is_landmark  # the dictionary does not go with every job
     cells = found["X"]
     assert isinstance(session.backend, SparkBackend)
-    shutil.rmtree(Store(session.backend.cluster.name).folder, ignore_errors=True)
+    session.backend.cluster.close()
     np.testing.assert_array_equal(found["X"], cells)
     np.testing.assert_array_equal(found["Y"][:, 0], cells[:, 0] * 2)
 
