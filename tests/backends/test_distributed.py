@@ -6,43 +6,22 @@ Here the workers' part runs in this process, where a step costs no job: Spark it
 from __future__ import annotations
 
 import itertools
-import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from here import Here
 from many_rows import CASES
 from placements import SAMPLES, check, loaded, run, sent
 from samples import Sample, convert
 
 from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend, matrix
-from gramian.backends.spark.blocks import Cut, Store
-from gramian.backends.spark.cluster import Cluster
-from gramian.backends.spark.lineage import pickled
+from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.work import _answer
 from gramian.budget import Budget
 from gramian.ir.op import REGISTRY
-
-
-class Here(Cluster):
-    """A cluster that is this process. What travels is pickled all the same."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.store = Store(self.name)
-
-    def _answers(self, step: Any, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-        self.jobs += 1
-        self.store.recipes = recipes
-        self.store.open(frozenset(self._live), self._names)
-        there = pickle.loads(pickled(step))
-        return {panel: pickle.loads(_answer(there, panel, self.store)) for panel in wanted}
-
-    def close(self) -> None:
-        self.store.remove_all()
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from here import Here
 from hypothesis import given, settings, strategies as st
 from placements import check, sent_frame
-from test_distributed import Here
 from test_distributed_frames import F
 
 from gramian.backends.spark import SparkBackend

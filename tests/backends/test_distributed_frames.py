@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from here import Here
 from placements import SAMPLES, check, run, sent_frame
 from samples import Sample, convert
-from test_distributed import Here, distributed, small_panels
+from test_distributed import distributed, small_panels
 
 from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
@@ -213,7 +214,7 @@ H[2, 1] = "changed"
 for (i in 1:3) { H = rbind(H, F[i:(i + 20), 1:2]) }
 while (nrow(H) > 100) { H = H[1:(nrow(H) - 11), ] }
 R = matrix(0, 3, 1)
-parfor (i in 1:3) { R[i, 1] = nrow(F) + as.double(as.scalar(F[i + 5, 7])) }
+parfor (i in 1:3) { R[i, 1] = nrow(F) + as.double(as.scalar(F[i + 5, 2])) }
 print(sum(R))
 print(toString(F, rows=3))
 print(toString(H, rows=4) + s + nrow(H) + ncol(F) + length(F))

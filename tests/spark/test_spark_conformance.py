@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from here import Here
 from placements import sent
 
 from gramian.api.script import Script
@@ -42,7 +43,6 @@ def module(path: Path) -> Any:
 
 
 conformance = module(CONFORMANCE / "test_conformance.py")
-distributed = module(CONFORMANCE.parent / "backends" / "test_distributed.py")
 
 # Cases of so many steps that their jobs would take minutes; they run in this process as all do.
 LONG = frozenset(
@@ -106,7 +106,7 @@ def backend(spark: Any) -> Iterator[SparkBackend]:
 def here() -> Iterator[SparkBackend]:
     """One whose cluster is this process: jobs cost nothing."""
     found = Everywhere(lambda: None, least=LEAST)
-    found.cluster = distributed.Here()
+    found.cluster = Here()
     yield found
     found.end()
     assert found.cluster.jobs > 3 * len(conformance.CASES)

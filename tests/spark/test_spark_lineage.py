@@ -59,9 +59,9 @@ def test_a_long_lineage_from_its_beginning(store: Store, writable: bool) -> None
         store.remove_all()
     step = Fetch(chain(LONG), 0, 6)
     with pytest.raises(MissingBlockError):
-        answered(step_of(pickled(step)), 1, store)
+        answered(lambda: step_of(pickled(step)), 1, store)
     store.recipes = landmarks(step)
-    found = answered(step_of(pickled(step)), 1, store)
+    found = answered(lambda: step_of(pickled(step)), 1, store)
     assert found.tolist() == (np.arange(4.0, 8.0).reshape(2, 2) + LONG - 1).tolist()
     assert not store.unwritten
     assert store.folder.exists() == writable

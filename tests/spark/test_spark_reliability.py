@@ -100,7 +100,7 @@ def folders(spark: Any, name: str) -> list[Path]:
 
 
 def block_files(spark: Any, name: str) -> list[Path]:
-    return [path for folder in folders(spark, name) for path in folder.rglob("*.npy")]
+    return [path for folder in folders(spark, name) for path in folder.rglob("*.block")]
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, ClassVar
 
 from gramian.backends.spark.formats import Block, Format, format_for, format_of
 
@@ -45,6 +45,7 @@ class Cut:
 class Recipe:
     """How the blocks of one matrix or frame, known by its name, are made."""
 
+    is_quick: ClassVar[bool] = False  # to make: no machine gets such blocks from another one
     name: str
     cut: Cut
     cols: int
@@ -53,6 +54,17 @@ class Recipe:
     def make(self, panel: int, store: Store) -> Block:
         """The cells of a block."""
         raise NotImplementedError
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        """Which rows of which matrices a block is made of: here the same ones of all that the recipe rests on."""
+        limits = self.cut.limits(panel)
+        for field in fields(self):
+            for recipe in recipes_in(getattr(self, field.name)):
+                yield recipe, *limits
+
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
+        """Where the cells of some rows are, if not in blocks of its own: these rows of these matrices."""
+        yield from ()
 
     def block(self, panel: int, store: Store) -> Block:
         """The block, from its file if there is a sound one."""
@@ -70,6 +82,11 @@ class Recipe:
     def format(self) -> Format:
         return format_of(self.dtype)
 
+    @property
+    def row_bytes(self) -> int:
+        """About the bytes of a row."""
+        return self.format.row_bytes(self.cols)
+
     @cached_property
     def weight(self) -> int:
         """About how many bytes of it travel with a job."""
@@ -79,6 +96,18 @@ class Recipe:
     def is_landmark(self) -> bool:
         """Do jobs leave it out, as long as nobody misses it?"""
         return self.weight > LANDMARK
+
+
+def recipes_in(part: Any) -> Iterator[Recipe]:
+    """The recipes that a part of a step or of a recipe is, or has."""
+    if isinstance(part, Recipe):
+        yield part
+    elif isinstance(part, tuple | list):
+        for item in part:
+            yield from recipes_in(item)
+    elif is_dataclass(part):
+        for field in fields(part):
+            yield from recipes_in(getattr(part, field.name))
 
 
 def _weight(part: Any) -> int:
@@ -114,33 +143,49 @@ class Store:
                 if found not in live and found[1:].isdigit() and int(found[1:]) <= newest:
                     shutil.rmtree(self.folder / found, ignore_errors=True)
 
-    def place(self, name: str, panel: int, suffix: str = ".npy") -> Path:
-        return self.folder / name / f"{panel}{suffix}"
+    def place(self, name: str, panel: int) -> Path:
+        return self.folder / name / f"{panel}.block"
 
     def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Block | None:
         """The block, mapped into memory; None if it is not there, or not whole."""
         if (name, panel) in self.unwritten:
             return self.unwritten[name, panel]
-        format = format_of(dtype)
-        found = format.load(self.place(name, panel, format.suffix))
+        found = format_of(dtype).load(self.place(name, panel))
         return found if found is not None and found.shape == shape else None
 
     def write(self, name: str, panel: int, block: Block) -> None:
         """Whole or not at all. A disk without room only means that the block is made again when it is needed next."""
-        format = format_for(block)
-        place = self.place(name, panel, format.suffix)
         try:
-            place.parent.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".tmp", delete=False) as out:
-                try:
-                    format.save(out, block)
-                    out.flush()
-                    os.replace(out.name, place)
-                except BaseException:
-                    os.unlink(out.name)
-                    raise
+            with self._new_file(name, panel) as out:
+                format_for(block).save(out, block)
         except OSError:
             self.unwritten[name, panel] = block
+
+    def file(self, name: str, panel: int) -> bytes:
+        """The file of a block as it is; nothing if there is none."""
+        try:
+            return self.place(name, panel).read_bytes()
+        except OSError:
+            return b""
+
+    def write_file(self, name: str, panel: int, parts: Iterable[bytes]) -> None:
+        """The file of a block that is one elsewhere. Where it cannot be written, it is missing."""
+        with suppress(OSError), self._new_file(name, panel) as out:
+            for part in parts:
+                out.write(part)
+
+    @contextmanager
+    def _new_file(self, name: str, panel: int) -> Iterator[IO[bytes]]:
+        place = self.place(name, panel)
+        place.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".tmp", delete=False) as out:
+            try:
+                yield out
+                out.flush()
+                os.replace(out.name, place)
+            except BaseException:
+                os.unlink(out.name)
+                raise
 
     def remove_all(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from gramian.backends.spark import session as sessions
-from gramian.backends.spark.blocks import Cut, Store
+from gramian.backends.spark.anchors import Anchors, anchor_of, on_machine
+from gramian.backends.spark.blocks import Cut, Recipe, Store
+from gramian.backends.spark.exchange import (
+    PIECES,
+    ROUND,
+    Piece,
+    ReceiveFiles,
+    ReceiveParts,
+    Receiver,
+    Scattered,
+    SendBlocks,
+    Sender,
+    SendParts,
+    SendTask,
+    piece_batch,
+)
+from gramian.backends.spark.given import Arrays, pieces_of
 from gramian.backends.spark.lineage import landmarks, pickled
-from gramian.backends.spark.work import SCHEMA, Missed, Refusal, Step, Task
+from gramian.backends.spark.moves import Blocks, Moves, in_rounds
+from gramian.backends.spark.work import SCHEMA, Keep, Missed, Refusal, Step, Task
 from gramian.errors import OperationError, SizeError
 
 Table = Any  # a pyspark DataFrame
-TASKS_PER_CORE = 2
+T = TypeVar("T")
+AnyTask = TypeVar("AnyTask", bound=Task)
 SMALL = 1 << 25  # bytes of a result that comes back to the driver
 LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
@@ -25,8 +43,8 @@ CANCEL = 30.0  # seconds that a job has to end when it is told to
 class Cluster:
     """A Spark session that computes matrices.
 
-    Panels of the same cut come from one cached DataFrame of their numbers, whose partitions stay where they are: so a
-    panel's task goes to the executor that has the blocks of that panel, as long as it lives.
+    A job is a function of its anchors, which stay where they are (`anchors`): so what a panel needs is done in the executor
+    that has the blocks of that panel, as long as it lives.
     """
 
     def __init__(self, session: Any) -> None:
@@ -35,8 +53,9 @@ class Cluster:
         self.jobs = 0
         self._names = 0
         self._live: set[str] = set()
-        self._homes: dict[Cut, Table] = {}
         self._dirty = False  # may there be blocks?
+        self._copies: set[tuple[Blocks, int]] = set()  # of blocks, on other machines than where they are
+        self._arrays = Arrays(self.fresh, self.forget)
         sessions.before_stop(self)
 
     def fresh(self) -> str:
@@ -48,6 +67,7 @@ class Cluster:
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
         self._live.discard(name)
+        self._copies = {copy for copy in self._copies if copy[0][0] != name}
 
     def close(self) -> None:
         """Removes all blocks. Matrices that are still there have theirs made again if somebody asks for them."""
@@ -55,32 +75,18 @@ class Cluster:
             return
         self._dirty = False
         with sessions.quiet():
-            parts = max(16, 4 * self.parallelism)
+            parts = max(16, 2 * len(self.anchors))
             sweep = self.session.range(0, parts, 1, parts).mapInArrow(Sweep(self.name), "id long")
             self._call(sweep.count)
-            for home in self._homes.values():
-                home.unpersist()
-        self._homes.clear()
-
-    def home(self, cut: Cut) -> Table:
-        """The numbers of the panels, where they live."""
-        if cut not in self._homes:
-            parts = min(cut.panels, max(2, TASKS_PER_CORE * self.parallelism))
-            home = self.session.range(0, cut.panels, 1, parts).toDF("panel").persist()
-            home.count()
-            self._homes[cut] = home
-        return self._homes[cut]
+            self.anchors.table.unpersist()
+        del self.anchors
+        self._copies.clear()
+        self._arrays = Arrays(self.fresh, self.forget)
 
     @cached_property
-    def parallelism(self) -> int:
-        """How many tasks run at a time, as far as the session tells."""
-        found = self.session.conf.get("spark.default.parallelism", None)
-        if found is None and hasattr(self.session, "sparkContext"):
-            try:
-                return int(self.session.sparkContext.defaultParallelism)
-            except Exception:
-                return 4
-        return int(found or 4)
+    def anchors(self) -> Anchors:
+        """Where the blocks live."""
+        return self._call(lambda: Anchors(self.session))
 
     def run(self, step: Step, cut: Cut, panels: tuple[int, int] | None = None) -> list[Any]:
         """The answers of a step, panel by panel; `panels` are the first, and the first one after those that are needed.
@@ -89,32 +95,129 @@ class Cluster:
             OperationError: an operator refused its input.
         """
         wanted = range(*panels) if panels is not None else range(cut.panels)
-        answers = self._answers(step, cut, wanted, {})
-        # First with the recipes that were missed, which may be all; then with whatever there is.
-        for everything in (False, True):
-            missed = {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}
-            if missed:
-                recipes = landmarks(step, None if everything else set(missed.values()))
-                answers |= self._answers(step, cut, sorted(missed), recipes)
-        return _checked([answers[panel] for panel in sorted(answers)])
+        self._bring(step, cut, wanted)
+        answers = self._until_all_is_there(step, wanted, partial(self._answers, step, cut))
+        return [answers[panel] for panel in sorted(answers)]
 
-    def _answers(self, step: Step, cut: Cut, wanted: Sequence[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-        """The answers of a job over some panels, which brings these recipes beside those of the step."""
+    def make(self, recipe: Recipe) -> None:
+        """Have the blocks of a matrix made."""
+        cut = recipe.cut
+        if not isinstance(recipe, Scattered) or not self._has_several_machines:
+            self.run(Keep(recipe), cut)
+            return
+        rounds = -(-cut.rows * recipe.row_bytes // (ROUND * len(self.anchors)))
+        for number in range(rounds):
+            to = {panel: anchor_of(panel, len(self.anchors), cut) for panel in range(number, cut.panels, rounds)}
+            receiver = ReceiveParts(*self._now(), recipe.name, pickled(recipe, self._arrays))
+            self._move(SendParts(recipe, to), recipe.base.cut, range(recipe.base.cut.panels), receiver)
+
+    def _until_all_is_there(
+        self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
+    ) -> dict[int, Any]:
+        """The answers of a job over some panels, which gets the recipes that its workers miss."""
+        answers = job(wanted, {})
+        tried: set[str] = set()
+        everything = False
+        while missed := {panel: answer.name for panel, answer in answers.items() if isinstance(answer, Missed)}:
+            assert not everything, "a block is missing, and so is its recipe"
+            # First with those that were missed, which may be all; then with whatever there is.
+            names = set(missed.values())
+            everything = names <= tried
+            tried |= names
+            self._arrays.missed(names)
+            used: set[str] = set()
+            recipes = landmarks(step, None if everything else tried, self._arrays, used)
+            self._send(used)
+            answers = {panel: answer for panel, answer in answers.items() if panel not in missed}
+            answers |= job(frozenset(missed), recipes)
+        return _checked(answers)
+
+    def _answers(self, step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
+        found = self._execute(self._task(Task, step, cut, wanted, recipes))
+        return {panel: pickle.loads(answer) for panel, answer in found}
+
+    def _task(
+        self, kind: type[AnyTask], step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]
+    ) -> AnyTask:
+        """A task over some panels, which brings these recipes beside those of the step. Its arrays are there."""
         self.jobs += 1
         self._dirty = True
-        task = Task(self.name, pickled(step), recipes, frozenset(self._live), self._names)
+        names: set[str] = set()
+        text = pickled(step, self._arrays, names)
+        self._send(names)
+        return kind(self.name, text, recipes, frozenset(self._live), self._names, self.anchors.keys, cut, wanted)
 
-        def job() -> Any:
-            home = self.home(cut)
-            if isinstance(wanted, range) and len(wanted) < cut.panels:
-                home = home.where(home["panel"].between(wanted[0], wanted[-1]))
-            elif len(wanted) < cut.panels:
-                home = home.where(home["panel"].isin(list(wanted)))
-            return home.mapInArrow(task, SCHEMA).toArrow()
+    def _now(self) -> tuple[str, frozenset[str], int]:
+        """For workers: whose blocks they are, and which matrices somebody holds of those up to a number."""
+        return self.name, frozenset(self._live), self._names
 
-        table = self._call(job)
-        found = zip(table["panel"].to_pylist(), table["answer"].to_pylist(), strict=True)
-        return {panel: pickle.loads(answer) for panel, answer in found}
+    # -- between machines ----------------------------------------------------------------------------------------------
+
+    @property
+    def _has_several_machines(self) -> bool:
+        return len(set(self.anchors.machines)) > 1
+
+    def _bring(self, step: Step, cut: Cut, wanted: Collection[int]) -> None:
+        """Copies of the blocks that are read on other machines than where they are."""
+        if not self._has_several_machines:
+            return
+        moves = Moves(self.anchors, self._copies)
+        moves.add(step, cut, wanted)
+        for recipe, panels in list(moves.worth_while()):
+            for some in in_rounds(recipe, panels):
+                to = {panel: [self._anchor_on(machine, panel) for machine in some[panel]] for panel in some}
+                receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in to})
+                self._move(SendBlocks(recipe, to), recipe.cut, to, receiver)
+                self._copies |= {((recipe.name, panel), machine) for panel in some for machine in some[panel]}
+
+    def _anchor_on(self, machine: int, number: int) -> int:
+        """An anchor of a machine, for number after number a different one."""
+        found = on_machine(self.anchors.machines, machine)
+        return found[number % len(found)]
+
+    def _move(self, sender: Sender, cut: Cut, wanted: Collection[int], receiver: Receiver) -> None:
+        def job(again: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
+            found = self._exchange(self._task(SendTask, sender, cut, wanted, recipes), receiver)
+            return {panel: pickle.loads(answer) for panel, answer in found}
+
+        self._until_all_is_there(sender, wanted, job)
+
+    def _send(self, names: Collection[str]) -> None:
+        """The driver's arrays among these blocks to machines that lack them."""
+        for recipe, machines in self._arrays.lacking(names, set(self.anchors.machines)):
+            pieces = list(pieces_of(recipe, 0, [self._anchor_on(machine, 0) for machine in machines]))
+            self.jobs += 1
+            receiver = ReceiveFiles(*self._now(), {0: (recipe.name, 0)})
+            assert not list(self._exchange(pieces, receiver))
+            self._arrays.arrived(recipe, machines)
+
+    # -- Spark ---------------------------------------------------------------------------------------------------------
+
+    def _execute(self, task: Task) -> Iterable[tuple[int, bytes]]:
+        """The answers of a task of all anchors."""
+        return self._collected(lambda: self.anchors.table.mapInArrow(task, SCHEMA))
+
+    def _exchange(self, pieces: SendTask | Sequence[Piece], receiver: Receiver) -> Iterable[tuple[int, bytes]]:
+        """What receivers answer to pieces: those of a task, or some of the driver's."""
+
+        def job() -> Table:
+            import pyarrow
+
+            anchors = self.anchors.table
+            if isinstance(pieces, SendTask):
+                sent = anchors.mapInArrow(pieces, PIECES)
+            else:
+                batches = [piece_batch([piece], self.anchors.keys) for piece in pieces]
+                sent = self.session.createDataFrame(pyarrow.Table.from_batches(batches))
+            # The anchors come first: where they are cached decides where the join runs.
+            joined = anchors.join(sent.hint("merge"), anchors["anchor"] == sent["to"])
+            return joined.sortWithinPartitions("item", "part").mapInArrow(receiver, SCHEMA)
+
+        return self._collected(job)
+
+    def _collected(self, job: Callable[[], Table]) -> Iterable[tuple[int, bytes]]:
+        found = self._call(lambda: job().toArrow())
+        return zip(found["panel"].to_pylist(), found["answer"].to_pylist(), strict=True)
 
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:
@@ -125,7 +228,7 @@ class Cluster:
     def tag(self) -> str:
         return f"gramian-{self.name}"
 
-    def _call(self, work: Callable[[], Any]) -> Any:
+    def _call(self, work: Callable[[], T]) -> T:
         """What Spark says.
 
         Raises:
@@ -143,12 +246,11 @@ class Cluster:
             raise sessions.failed(error) from error
 
 
-def _checked(answers: Sequence[Any]) -> list[Any]:
-    for answer in answers:
-        assert not isinstance(answer, Missed), "a block is missing, and so is its recipe"
+def _checked(answers: dict[int, Any]) -> dict[int, Any]:
+    for _, answer in sorted(answers.items()):
         if isinstance(answer, Refusal):
             raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
-    return list(answers)
+    return answers
 
 
 class Sweep:

@@ -30,7 +30,6 @@ from gramian.backends.spark.parts import (
     Group,
     InPlace,
     Lines,
-    Make,
     Piece,
     Seen,
     Unit,
@@ -225,7 +224,7 @@ def _placed(backend: SparkBackend, recipe: Callable[[str, str], Any]) -> SparkMa
     from gramian.backends.spark.make import placed
 
     found = placed(backend, recipe)
-    backend.cluster.run(Make(found.recipe), found.recipe.cut)
+    backend.cluster.make(found.recipe)
     return found
 
 

@@ -16,15 +16,18 @@ from gramian.ir.frame import Frame, default_names
 
 Block = Any
 FRAME = "frame"
+TEXT_BYTES = 16  # of a cell of a frame, where nothing else tells
 
 
 class Cells:
     """Arrays of one type, as .npy files."""
 
-    suffix = ".npy"
-
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
+
+    def row_bytes(self, cols: int) -> int:
+        """About what a row of so many columns takes."""
+        return cols * self.dtype.itemsize
 
     def settled(self, made: Any) -> Block:
         """What a recipe made, as it is kept."""
@@ -65,7 +68,8 @@ class Cells:
 class Columns:
     """Frames, as Arrow files."""
 
-    suffix = ".arrow"
+    def row_bytes(self, cols: int) -> int:
+        return cols * TEXT_BYTES
 
     def settled(self, made: Any) -> Block:
         return made

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gramian.backends.spark.blocks import OWN_BYTES, Cut, Store
 from gramian.backends.spark.formats import FRAME
 from gramian.backends.spark.frame import SparkFrame, frame_cut
-from gramian.backends.spark.parts import PIECE_BYTES, FromPieces, Make, Piece, Seen, Unit, cut_up
+from gramian.backends.spark.parts import PIECE_BYTES, FromPieces, Piece, Seen, Unit, cut_up
 from gramian.backends.spark.work import Step
 from gramian.io import csv_frame, parquet
 from gramian.io.chunks import Place, places_in
@@ -238,7 +238,7 @@ def frame_of(
     cluster = backend.cluster
     recipe = kind(cluster.fresh(), cut, len(like.types), FRAME, plan, pieces)
     found = SparkFrame(recipe, like.names, like.types, row_bytes, cluster, backend.budget.scratch)
-    cluster.run(Make(recipe), cut)
+    cluster.make(recipe)
     return found
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.formats import FRAME, format_of
@@ -98,6 +98,8 @@ class Columns(Piece):
 class InPlace(FrameFromPieces):
     """A frame in Arrow files: its blocks are parts of them, and need no files of their own."""
 
+    is_quick: ClassVar[bool] = True
+
     @property
     def is_landmark(self) -> bool:
         return False  # no worker would ever find a block of it
@@ -123,7 +125,7 @@ def table_of_frame(backend: SparkBackend, frame: Frame, row: str | None = None) 
         return backend.cluster.session.createDataFrame(_numbered(frame.table, row, 0))
     kinds = (["bigint"] if row else []) + [KINDS[kind] for kind in frame.types]
     schema = ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in zip(names, kinds, strict=True))
-    return frame.cluster.home(frame.recipe.cut).mapInArrow(_GiveColumns(frame, row), schema)
+    return frame.cluster.anchors.table.mapInArrow(_GiveColumns(frame, row), schema)
 
 
 def _numbered(table: Any, row: str | None, first: int) -> Any:

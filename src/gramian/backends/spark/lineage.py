@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from gramian.backends.spark.blocks import Array, Recipe, Store
+import numpy as np
+
+from gramian.backends.spark.blocks import Array, Recipe, Store, recipes_in
+
+if TYPE_CHECKING:
+    from gramian.backends.spark.given import Arrays
 
 
 class MissingBlockError(Exception):
@@ -39,8 +44,11 @@ class Reference(Recipe):
         return found
 
 
-def pickled(thing: Any) -> bytes:
-    """A recipe or a step with references instead of the landmarks that it rests on."""
+def pickled(thing: Any, arrays: Arrays | None = None, used: set[str] | None = None) -> bytes:
+    """A recipe or a step with references instead of the landmarks that it rests on.
+
+    Large arrays become blocks of `arrays`, whose names come into `used`.
+    """
     from pyspark.cloudpickle import CloudPickler
 
     top = thing.recipe if getattr(thing, "makes", False) else thing
@@ -48,15 +56,44 @@ def pickled(thing: Any) -> bytes:
     class Shallow(CloudPickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
             if isinstance(value, Recipe) and value is not top and value.is_landmark:
+                if used is not None:
+                    used.add(value.name)
                 return Reference, (value.name, value.cut, value.cols, value.dtype)
             return super().reducer_override(value)
+
+        def persistent_id(self, value: Any) -> Any:
+            if arrays is None or not isinstance(value, np.ndarray):
+                return None
+            block = arrays.block_of(value)
+            return None if block is None else (block, value.shape)
 
     out = io.BytesIO()
     Shallow(out, protocol=pickle.HIGHEST_PROTOCOL).dump(thing)
     return out.getvalue()
 
 
-def landmarks(step: Any, names: Collection[str] | None = None) -> dict[str, bytes]:
+def loaded(text: bytes, store: Store) -> Any:
+    """What was pickled. Arrays that have become blocks are mapped into memory, and cannot be written.
+
+    Raises:
+        MissingBlockError: such a block is not there.
+    """
+    return _Unpickler(text, store).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, text: bytes, store: Store) -> None:
+        super().__init__(io.BytesIO(text))
+        self.store = store
+
+    def persistent_load(self, pid: Any) -> Any:
+        block, shape = pid
+        return np.asarray(block.block(0, self.store)).reshape(shape)
+
+
+def landmarks(
+    step: Any, names: Collection[str] | None = None, arrays: Arrays | None = None, used: set[str] | None = None
+) -> dict[str, bytes]:
     """The landmarks of these names that a step rests on, pickled; without names, all of them."""
     found: dict[str, bytes] = {}
     left = list(recipes_in(step))
@@ -67,25 +104,13 @@ def landmarks(step: Any, names: Collection[str] | None = None) -> dict[str, byte
             continue
         seen.add(id(recipe))
         if recipe.is_landmark and (names is None or recipe.name in names):
-            found[recipe.name] = pickled(recipe)
+            found[recipe.name] = pickled(recipe, arrays, used)
         for field in fields(recipe):
             left += recipes_in(getattr(recipe, field.name))
     return found
 
 
-def recipes_in(part: Any) -> Iterator[Recipe]:
-    """The recipes that a part of a step or of a recipe is, or has."""
-    if isinstance(part, Recipe):
-        yield part
-    elif isinstance(part, tuple | list):
-        for item in part:
-            yield from recipes_in(item)
-    elif is_dataclass(part):
-        for field in fields(part):
-            yield from recipes_in(getattr(part, field.name))
-
-
-def answered(step: Any, panel: int, store: Store) -> Any:
+def answered(load: Callable[[], Any], panel: int, store: Store) -> Any:
     """The answer of a step. Blocks of references that are missing are made first, one after the other, not in the depth
     of one another.
 
@@ -97,8 +122,8 @@ def answered(step: Any, panel: int, store: Store) -> Any:
         while True:
             try:
                 if not missing:
-                    return step.answer(panel, store)
-                recipe = pickle.loads(store.recipes[missing[-1].name])
+                    return load().answer(panel, store)
+                recipe = loaded(store.recipes[missing[-1].name], store)
                 recipe.block(missing[-1].panel, store)
                 missing.pop()
             except MissingBlockError as error:

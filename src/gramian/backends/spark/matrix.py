@@ -108,12 +108,12 @@ class SparkMatrix(OnCluster, InPanels):
 
     def turned(self) -> SparkMatrix:
         """The transpose as a matrix of rows, made on the cluster."""
-        from gramian.backends.spark.ways.recipes import Keep, Turned
+        from gramian.backends.spark.ways.recipes import Turned
 
         rows, cols = self.shape
         cut = cut_of(cols, rows, self.dtype.itemsize)
         recipe = Turned(self.cluster.fresh(), cut, rows, self.recipe.dtype, self.recipe)
-        self.cluster.run(Keep(recipe), cut)
+        self.cluster.make(recipe)
         return SparkMatrix(recipe, self.cluster, self.folder)
 
     def writable(self) -> SparkMatrix:

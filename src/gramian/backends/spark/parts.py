@@ -252,16 +252,6 @@ class Extents(Step):
         return Extent(len(values), int(i.min()), int(i.max()), begin, end, ascending=bool(ascending.all()))
 
 
-@dataclass(frozen=True)
-class Make(Step):
-    """Has the blocks of a matrix made, so that what is wrong with its files is said at once."""
-
-    recipe: Recipe
-
-    def answer(self, panel: int, store: Store) -> None:
-        self.recipe.block(panel, store)
-
-
 # -- what is written -----------------------------------------------------------------------------------------------------
 
 

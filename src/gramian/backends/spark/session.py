@@ -27,6 +27,7 @@ MISSING = "Spark needs its Python package: pip install 'gramian[spark]'"
 JAVA_SHARE, JAVA_LEAST, JAVA_MOST = 4, 1 << 30, 16 << 30
 LOOPBACK = "127.0.0.1"
 START = 120.0  # seconds for Java and the libraries, on a slow disk
+FIRST_JOB = 90.0  # seconds in which a cluster has to spare a worker
 LAST_LINES = 5  # of Java's messages, if it does not start
 
 # Its library prints to the terminal when a process is made by fork.
@@ -205,7 +206,7 @@ def _launched(place: Master, settings: Settings) -> Session:
 def _first_job(session: Session, place: Master) -> None:
     """A cluster whose master answers may still have no worker to spare."""
     try:
-        within(SECONDS, lambda: session.range(1).count(), place)
+        within(FIRST_JOB, lambda: session.range(1).count(), place)
     except SetupError:
         session.sparkContext.cancelAllJobs()
         session.stop()

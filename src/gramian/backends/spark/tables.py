@@ -13,10 +13,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.files import matrix_of
 from gramian.backends.spark.matrix import OnCluster, SparkMatrix, cut_of
@@ -206,7 +208,7 @@ def table_of_matrix(matrix: SparkMatrix, array: str | None = None, row: str | No
     names = named(matrix.shape[1], array, row)
     kinds = dict.fromkeys(names, "double") | ({array: "array<double>"} if array else {})
     schema = ", ".join(f"`{name}` {'long' if name == row else kinds[name]}" for name in names)
-    return matrix.cluster.home(matrix.recipe.cut).mapInArrow(_GiveCells(matrix, array, row), schema)
+    return matrix.cluster.anchors.table.mapInArrow(_GiveCells(matrix, array, row), schema)
 
 
 def named(cols: int, array: str | None, row: str | None) -> list[str]:
@@ -228,22 +230,26 @@ def batch_of(cells: Any, first: int, names: list[str], array: str | None, row: s
 
 
 class GiveRows:
-    """The rows of the panels whose numbers come."""
+    """The rows of the panels of the anchors that come."""
 
     def __init__(self, value: OnCluster, row: str | None) -> None:
         self.session = value.cluster.name
+        self.anchors = value.cluster.anchors.keys
         self.recipe = value.recipe
         self.row = row
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         store = Store(self.session)
         for batch in batches:
-            for panel in batch.column(0).to_pylist():
+            for panel in chain.from_iterable(self._panels(name) for name in batch.column(0).to_pylist()):
                 start, stop = self.recipe.cut.limits(panel)
                 block = self.recipe.block(panel, store)
                 for first in range(start, stop, ROWS):
                     yield self.batch(self.recipe.format.rows(block, first - start, first - start + ROWS), first)
                 store.unwritten.clear()
+
+    def _panels(self, name: int) -> range:
+        return panels_of(self.anchors.index(name), len(self.anchors), self.recipe.cut)
 
     def batch(self, rows: Any, first: int) -> Any:
         """Rows for Spark; `first` is the position of the first of them."""

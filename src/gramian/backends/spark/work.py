@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.formats import format_for
-from gramian.backends.spark.lineage import MissingBlockError, answered
+from gramian.backends.spark.lineage import MissingBlockError, answered, loaded
 from gramian.errors import OperationError, SizeError
 
 SCHEMA = "panel long, answer binary"
@@ -22,32 +23,45 @@ DEFECT = "this is a defect of gramian; please report it"
 
 @dataclass(frozen=True)
 class Task:
-    """A job's function of batches of panel numbers: the answer of each panel, pickled, or the error that it met."""
+    """A job's function of batches of anchors: the answer of each of their panels, pickled, or the error that it met."""
 
     session: str
     step: bytes
     recipes: Mapping[str, bytes]  # those that were missed
     live: frozenset[str]  # matrices that somebody holds,
     newest: int  # of those up to this number
+    anchors: Sequence[int]  # what they are called in Spark
+    cut: Cut
+    wanted: Collection[int]  # of its panels
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
-        import pyarrow
-
         store = Store(self.session, self.recipes)
-        store.open(self.live, self.newest)
-        step = pickle.loads(self.step)
         for batch in batches:
-            panels = batch.column(0).to_pylist()
-            answers = [_answer(step, panel, store) for panel in panels]
-            yield pyarrow.RecordBatch.from_arrays(
-                [pyarrow.array(panels, pyarrow.int64()), pyarrow.array(answers, pyarrow.binary())], ["panel", "answer"]
-            )
+            for name in batch.column(0).to_pylist():
+                for panel, answer in self.answers(self.anchors.index(name), store):
+                    yield answer_batch(panel, answer)
+
+    def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
+        """What there is to answer where an anchor is."""
+        store.open(self.live, self.newest)
+        panels = [n for n in panels_of(anchor, len(self.anchors), self.cut) if n in self.wanted]
+        load = cache(lambda: loaded(self.step, store))
+        for panel in panels:
+            yield panel, answer_of(load, panel, store)
 
 
-def _answer(step: Step, panel: int, store: Store) -> bytes:
+def answer_batch(panel: int, answer: bytes) -> Any:
+    import pyarrow
+
+    columns = [pyarrow.array([panel], pyarrow.int64()), pyarrow.array([answer], pyarrow.binary())]
+    return pyarrow.RecordBatch.from_arrays(columns, ["panel", "answer"])
+
+
+def answer_of(load: Callable[[], Step], panel: int, store: Store) -> bytes:
+    """The pickled answer of a panel, or what came instead of one."""
     try:
         with np.errstate(all="ignore"):
-            return pickle.dumps(answered(step, panel, store))
+            return pickle.dumps(answered(load, panel, store))
     except MissingBlockError as missing:
         return pickle.dumps(Missed(missing.name))
     except OperationError as error:
@@ -83,6 +97,17 @@ class Step:
     def answer(self, panel: int, store: Store) -> Any:
         """What the driver gets; it should be small."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Keep(Step):
+    """Makes the blocks of a matrix."""
+
+    makes: ClassVar[bool] = True
+    recipe: Recipe
+
+    def answer(self, panel: int, store: Store) -> None:
+        self.recipe.block(panel, store)
 
 
 @dataclass(frozen=True)
@@ -206,6 +231,7 @@ class Result(Recipe):
 class Random(Recipe):
     """Random numbers: the same ones as on one machine, whoever draws them."""
 
+    is_quick: ClassVar[bool] = True
     cells: Any  # a RandomCells
 
     def make(self, panel: int, store: Store) -> Array:
@@ -221,6 +247,7 @@ class Random(Recipe):
 class Steps(Recipe):
     """The numbers of seq()."""
 
+    is_quick: ClassVar[bool] = True
     start: float
     by: float
 
@@ -245,3 +272,9 @@ class Rows(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         return rows_of(self.base, self.first + first, self.first + last, store)
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        return self.behind(*self.cut.limits(panel))
+
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
+        yield self.base, self.first + first, self.first + last

@@ -17,7 +17,7 @@ from gramian.backends.spark.formats import FRAME
 from gramian.backends.spark.frame import SparkFrame, bytes_of_types, empty_like
 from gramian.backends.spark.matrix import OnCluster, SparkMatrix
 from gramian.backends.spark.ways.making import Way, by_rows, made
-from gramian.backends.spark.ways.recipes import Answer, Keep, Kept, Panels, Parts, Pieces, View
+from gramian.backends.spark.ways.recipes import Answer, Kept, Panels, Parts, Pieces, View
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.frame import Frame, common_types, default_names
 from gramian.ir.op import REGISTRY, Op
@@ -95,7 +95,7 @@ def made_frame(backend: SparkBackend, base: Any, recipe: Recipe, like: Frame, ro
         cluster.forget(recipe.name)
         found: Frame = recipe.format.joined(cluster.run(Answer(recipe), cut), recipe.cols)
         return found
-    cluster.run(Keep(recipe), cut)
+    cluster.make(recipe)
     return SparkFrame(recipe, like.names, like.types, row_bytes, cluster, base.folder)
 
 

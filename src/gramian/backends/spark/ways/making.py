@@ -11,7 +11,7 @@ from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array, Cut, Recipe
 from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.matrix import OnCluster, SparkMatrix
-from gramian.backends.spark.ways.recipes import Answer, Keep, Panels, Parts
+from gramian.backends.spark.ways.recipes import Answer, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
 from gramian.ir.op import Op
@@ -61,7 +61,7 @@ def made(backend: SparkBackend, base: OnCluster, recipe: Recipe) -> Any:
     if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):
         cluster.forget(recipe.name)
         return np.concatenate(cluster.run(Answer(recipe), cut))
-    cluster.run(Keep(recipe), cut)
+    cluster.make(recipe)
     return SparkMatrix(recipe, cluster, base.folder)
 
 

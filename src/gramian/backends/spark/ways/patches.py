@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.backends.spark.ways.recipes import Keep, Patched
+from gramian.backends.spark.ways.recipes import Patched
 from gramian.backends.spark.work import Given
 from gramian.ir.disk import panel_of
 
@@ -62,7 +62,7 @@ class PatchedMatrix(SparkMatrix):
 
     def _settle(self) -> None:
         """Makes blocks, from which later changes start."""
-        self.cluster.run(Keep(self.recipe), self.recipe.cut)
+        self.cluster.make(self.recipe)
         settled = SparkMatrix(self.recipe, self.cluster, self.folder)
         self.unwatch()
         self.held = [settled]

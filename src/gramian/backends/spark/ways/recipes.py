@@ -1,20 +1,21 @@
 """What the workers do for operators that are no pipelines: recipes of their results, and steps that give small ones.
 
-Rows of another matrix are read wherever they are: from a block of this machine, or from one that is made again here.
-Operators that need rows from everywhere (a product of two distributed matrices, a transpose, rows in another order) read
-all blocks of an operand on every machine. That is their cost.
+Recipes read blocks of their machine. What they need of others (`reads`) is copied there before, or, for those that take
+parts of many blocks (`exchange.Scattered`), sent part by part; a block that is missing all the same is made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.blocks import Array, Cut, Recipe, Store, recipes_in
+from gramian.backends.spark.exchange import Scattered
 from gramian.backends.spark.work import Source, Step, rows_of
 from gramian.ir.frame import after_rows
 
@@ -45,6 +46,9 @@ class View(Panels):
     def block(self, panel: int, store: Store) -> Array:
         return self.make(panel, store)
 
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
+        return ((recipe, first, last) for recipe in recipes_in(self.sources))
+
 
 @dataclass(frozen=True)
 class Parts(Step):
@@ -58,17 +62,6 @@ class Parts(Step):
         limits = self.cut.limits(panel)
         with after_rows(limits[0]):
             return self.function(*(rows_of(source, *limits, store) for source in self.sources))
-
-
-@dataclass(frozen=True)
-class Keep(Step):
-    """Makes the blocks of a matrix."""
-
-    makes: ClassVar[bool] = True
-    recipe: Recipe
-
-    def answer(self, panel: int, store: Store) -> None:
-        self.recipe.block(panel, store)
 
 
 @dataclass(frozen=True)
@@ -147,16 +140,20 @@ class Pieces(Recipe):
     columns: tuple[int, int | None] = (0, None)
 
     def make(self, panel: int, store: Store) -> Array:
+        parts = [rows_of(source, first, last, store) for source, first, last in self._parts(panel)]
+        return self.format.joined([self.format.columns(part, *self.columns) for part in parts], self.cols)
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        return ((part[0], *part[1:]) for part in self._parts(panel) if isinstance(part[0], Recipe))
+
+    def _parts(self, panel: int) -> Iterator[tuple[Source, int, int]]:
         first, last = self.cut.limits(panel)
-        parts = []
         start = 0
         for source, begin, end in self.pieces:
             low, high = max(first - start, 0), min(last - start, end - begin)
             if low < high:
-                found = rows_of(source, begin + low, begin + high, store)
-                parts.append(self.format.columns(found, *self.columns))
+                yield source, begin + low, begin + high
             start += end - begin
-        return self.format.joined(parts, self.cols)
 
 
 @dataclass(frozen=True)
@@ -164,26 +161,38 @@ class Reversed(Recipe):
     base: Recipe
 
     def make(self, panel: int, store: Store) -> Array:
+        ((_, first, last),) = self.reads(panel)
+        return np.asarray(rows_of(self.base, first, last, store)[::-1])
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
         first, last = self.cut.limits(panel)
-        rows = self.cut.rows
-        return np.asarray(rows_of(self.base, rows - last, rows - first, store)[::-1])
+        yield self.base, self.cut.rows - last, self.cut.rows - first
 
 
 @dataclass(frozen=True)
-class Gathered(Recipe):
+class Gathered(Scattered):
     """The rows with these numbers."""
 
     base: Recipe
     numbers: Array
 
-    def make(self, panel: int, store: Store) -> Array:
-        numbers = self.numbers[slice(*self.cut.limits(panel))]
-        found = np.empty((len(numbers), self.cols), self.dtype)
-        step = self.base.cut.step
-        for block in np.unique(numbers // step).tolist():
-            here = numbers // step == block
-            found[here] = self.base.block(block, store)[numbers[here] - block * step]
+    def parts(self, panel: int) -> Collection[int]:
+        return frozenset((self._numbers(panel) // self.base.cut.step).tolist())
+
+    def part(self, panel: int, number: int, block: Array) -> Array:
+        return block[self._numbers(panel)[self._here(panel, number)] - number * self.base.cut.step]
+
+    def together(self, panel: int, parts: Iterable[tuple[int, Array]]) -> Array:
+        found = np.empty((len(self._numbers(panel)), self.cols), self.dtype)
+        for number, rows in parts:
+            found[self._here(panel, number)] = rows
         return found
+
+    def _numbers(self, panel: int) -> Array:
+        return self.numbers[slice(*self.cut.limits(panel))]
+
+    def _here(self, panel: int, number: int) -> Array:
+        return self._numbers(panel) // self.base.cut.step == number
 
 
 @dataclass(frozen=True)
@@ -197,15 +206,23 @@ class Kept(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         parts = []
-        start = 0
-        for number, end in enumerate(self.ends):
-            if start < last and end > first:
-                limits = self.base.cut.limits(number)
-                here = np.flatnonzero(rows_of(self.marks, *limits, store)[:, 0])
-                here = here[max(first - start, 0) : min(last, end) - start]
-                parts.append(self.format.take(self.base.block(number, store), here))
-            start = end
+        for number, start, end in overlapping(self.ends, first, last):
+            marks = rows_of(self.marks, *self.base.cut.limits(number), store)
+            here = np.flatnonzero(marks[:, 0])[max(first - start, 0) : min(last, end) - start]
+            parts.append(self.format.take(self.base.block(number, store), here))
         return self.format.joined(parts, self.cols)
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        for number, _, _ in overlapping(self.ends, *self.cut.limits(panel)):
+            for source in recipes_in((self.base, self.marks)):
+                yield source, *self.base.cut.limits(number)
+
+
+def overlapping(ends: Sequence[int], first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """The panels that some of the kept rows are in, each with how many are kept before it and up to its end."""
+    for number, (start, end) in enumerate(pairwise((0, *ends))):
+        if start < last and end > first:
+            yield number, start, end
 
 
 @dataclass(frozen=True)
@@ -216,24 +233,30 @@ class Reshaped(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        start, stop = first * self.cols, last * self.cols
-        row = start // self.base.cols
-        cells = rows_of(self.base, row, -(-stop // self.base.cols), store).reshape(-1)
-        offset = row * self.base.cols
-        return np.asarray(cells[start - offset : stop - offset].reshape(last - first, self.cols))
+        ((_, begin, end),) = self.reads(panel)
+        cells = rows_of(self.base, begin, end, store).reshape(-1)
+        offset = begin * self.base.cols
+        return np.asarray(cells[first * self.cols - offset : last * self.cols - offset].reshape(-1, self.cols))
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        first, last = self.cut.limits(panel)
+        yield self.base, first * self.cols // self.base.cols, -(-last * self.cols // self.base.cols)
 
 
 @dataclass(frozen=True)
-class Turned(Recipe):
+class Turned(Scattered):
     """The transpose: each of its rows comes from all panels."""
 
     base: Recipe
 
-    def make(self, panel: int, store: Store) -> Array:
+    def part(self, panel: int, number: int, block: Array) -> Array:
+        return block[:, slice(*self.cut.limits(panel))].T
+
+    def together(self, panel: int, parts: Iterable[tuple[int, Array]]) -> Array:
         first, last = self.cut.limits(panel)
         found = np.empty((last - first, self.cols), self.dtype)
-        for number in range(self.base.cut.panels):
-            found[:, slice(*self.base.cut.limits(number))] = self.base.block(number, store)[:, first:last].T
+        for number, columns in parts:
+            found[:, slice(*self.base.cut.limits(number))] = columns
         return found
 
 
@@ -253,6 +276,13 @@ class Patched(Recipe):
                 cells = value if isinstance(value, float) else rows_of(value, low - top, high - top, store)
                 found[low - first : high - first, slice(*columns)] = cells
         return found
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        first, last = self.cut.limits(panel)
+        yield self.base, first, last
+        for (top, bottom), _, value in self.patches:
+            if isinstance(value, Recipe) and max(first, top) < min(last, bottom):
+                yield value, max(first, top) - top, min(last, bottom) - top
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
@@ -278,6 +308,10 @@ class Product(Recipe):
                 found += left[:, here] @ block
         return found
 
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        yield self.left, *self.cut.limits(panel)
+        yield self.right, 0, self.right.cut.rows
+
 
 @dataclass(frozen=True)
 class Crossed(Recipe):
@@ -293,6 +327,9 @@ class Crossed(Recipe):
             limits = self.left.cut.limits(number)
             found += self.left.block(number, store)[:, first:last].T @ rows_of(self.right, *limits, store)
         return found
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        return ((source, 0, source.cut.rows) for source in recipes_in((self.left, self.right)))
 
 
 def crossed(left: Array, right: Array) -> Array:

@@ -7,7 +7,7 @@ driver, row by row as the panels give it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from gramian.backends.spark.matrix import PANEL_BYTES
 from gramian.backends.spark.ways.frames import FrameKernel, by_panels, parts
 from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made
 from gramian.backends.spark.ways.ranks import Column as Ranked
-from gramian.backends.spark.ways.recipes import Panels
+from gramian.backends.spark.ways.recipes import Panels, overlapping
 from gramian.backends.spark.work import rows_of
 from gramian.ir.cores import limited
 from gramian.ir.frame import Frame, after_rows
@@ -153,15 +153,17 @@ class EncodedKept(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        found, start = [], 0
-        for number, end in enumerate(self.ends):
-            if start < last and end > first:
-                limits = self.base.cut.limits(number)
-                with after_rows(limits[0]):
-                    rows = self.function(rows_of(self.base, *limits, store))
-                found.append(rows[max(first - start, 0) : min(last, end) - start])
-            start = end
+        found = []
+        for number, start, end in overlapping(self.ends, first, last):
+            limits = self.base.cut.limits(number)
+            with after_rows(limits[0]):
+                rows = self.function(rows_of(self.base, *limits, store))
+            found.append(rows[max(first - start, 0) : min(last, end) - start])
         return self.format.joined(found, self.cols)
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        for number, _, _ in overlapping(self.ends, *self.cut.limits(panel)):
+            yield self.base, *self.base.cut.limits(number)
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------
