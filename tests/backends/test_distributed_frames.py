@@ -164,6 +164,8 @@ CASES: dict[str, list[tuple[str, list[Any]]]] = {
         ("typeof", [F]),
         ("nrow", [F]),
         ("detectSchema", [F]),
+        ("detectSchema", [Frame.of([["1"] * 30 + ["t"] + ["7"] * (ROWS - 31)], ["STRING"])]),
+        ("detectSchema", [Frame.of([["1"] * 30 + ["true", " "] + ["7"] * (ROWS - 32)], ["STRING"])]),
         ("map", [F, "x -> x", 2]),
         ("leftIndex", [F, 7, 3, 4, 3, None]),
     ],
@@ -243,6 +245,6 @@ def test_a_frame_that_does_not_fit_the_driver() -> None:
     backend.cluster = Here()
     frame = sent_frame(backend, F, 7)
     frame.row_bytes = 1 << 30
-    with pytest.raises(OperationError, match=r"detectSchema\(\) needs 65.* in memory") as found:
-        run(REGISTRY["detectSchema"], [frame], backend)
+    with pytest.raises(OperationError, match=r"map\(\) needs 65.* in memory") as found:
+        run(REGISTRY["map"], [frame, "x -> x", 2], backend)
     assert "needs its input on the driver, not on the cluster" in (found.value.hint or "")

@@ -1,18 +1,20 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
-    blocks      the rows of a matrix as files of the workers, and recipes to make them again
+    blocks      the rows of a matrix or frame as files of the workers, and recipes to make them again
+    formats     what such files hold: cells, or the columns of a frame
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
-    matrix      a distributed matrix as a value
+    matrix, frame   a distributed matrix, and a distributed frame, as values
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand() and seq()
-    files, parts   read() and write(): what the driver plans, and what the workers do
+    files, parts, frame_files   read() and write(): what the driver plans, and what the workers do
+    tables, frame_tables   DataFrames of Spark
     session, master, java, probe   Spark itself
 
 A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
-its rows on the driver, by the same machinery that serves matrices on disk.
+its rows on the driver, by the same machinery that serves matrices on disk. A distributed frame comes to the driver whole.
 """
 
 from __future__ import annotations

@@ -3,13 +3,17 @@
 making     distributed operands and results
 recipes    what the workers do
 index, products, rows, statistics, tables   the ways by family
+ranks      quantiles, and the different values of columns
+frames, transform   those of distributed frames, and of their encoding
 
 What has no way here goes the ways of matrices on disk: as a pipeline, through the driver some rows at a time, or with its
 operands in the driver's memory, if they fit there. The last holds for decompositions and solvers, Fourier transforms,
-einsum(), quantiles (of a column), lstm(), gradients of batch_norm2d(), and the different values of each column.
+einsum(), lstm(), gradients of batch_norm2d(), and the different values of each row. sample() draws on the driver, since its
+result depends on all draws before. Of frames, the last holds for all that has no way: tokenize(), map() of columns and of
+pairs of cells, writing by index, encodings with a function of the script ("udf").
 
-What reads rows from everywhere (order(), a transpose by rows, products of two large matrices) needs all blocks of an operand
-on every machine: those that it has not got, it makes again.
+What reads rows from everywhere (order(), a transpose by rows, products of two large matrices) needs blocks of other
+machines: see exchange and moves.
 """
 
 from __future__ import annotations

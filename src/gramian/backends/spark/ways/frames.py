@@ -22,6 +22,7 @@ from gramian.backends.spark.work import Given, Source
 from gramian.ir.frame import Frame, common_types, default_names
 from gramian.ir.op import REGISTRY, Op
 from gramian.ops import frame_select
+from gramian.ops.frame import Guess, guesses, row_of_texts
 from gramian.ops.index import bounds
 
 if TYPE_CHECKING:
@@ -158,6 +159,11 @@ def contains(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     if isinstance(pattern, OnCluster) or not isinstance(target, SparkFrame):
         return NO
     return any(parts([target], FrameKernel(op.name, (None, pattern), (0,))))
+
+
+def detect_schema(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
+    columns = zip(*parts(values, guesses), strict=True)
+    return row_of_texts([str(Guess.together(column)) for column in columns])
 
 
 def on_the_driver(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
@@ -299,6 +305,7 @@ WAYS: Mapping[str, Way] = {
     "replace": EachRow((0,)),
     "frameCompare": EachRow((0, 1)),
     "contains": contains,
+    "detectSchema": detect_schema,
     "colnames": on_the_driver,
     "typeof": on_the_driver,
     "toString": on_the_driver,
