@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from here import Here
+from hypothesis import given, settings, strategies as st
 from placements import SAMPLES, check, run, sent_frame
 from samples import Sample, convert
 from test_distributed import distributed, small_panels
@@ -129,6 +130,27 @@ def test_encoders(kind: str, step: int, backend: SparkBackend) -> None:
         found = run(decode, [matrix, spec(SPECS[kind]), meta], backend)
         assert isinstance(found, SparkFrame)
         check(found, run(decode, [wanted, spec(SPECS[kind]), wanted_meta], LocalBackend()))
+
+
+TEXT = st.sampled_from([None, "", "a", "b", "a b", "B", "12", "é"])
+NUMBER = st.sampled_from([None, 0.0, -1.5, 2.0, float("nan"), 7.25])
+
+
+@given(
+    st.lists(st.tuples(TEXT, TEXT, NUMBER), min_size=1, max_size=30),
+    st.integers(1, 9),
+    st.sampled_from(["recode: [C1], dummycode: [C2]", "hash: [C1], K: 4, recode: [C2], omit: [C3]",
+        "dummycode: [C1], bag_of_words: [C2], bin: [{name: C3, method: equi-height, numbins: 3}]",
+        "recode: [C2], bag_of_words: [C1], omit: [C2], bin: [{name: C3, numbins: 2}], dummycode: [C3]"]),
+)  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_any_frame(backend: SparkBackend, rows: list[tuple[Any, ...]], step: int, content: str) -> None:
+    frame = Frame.of(list(zip(*rows, strict=True)), ["STRING", "STRING", "FP64"])
+    encode = REGISTRY["transformencode"]
+    check(
+        run(encode, [sent_frame(backend, frame, step), spec(content)], backend),
+        run(encode, [frame, spec(content)], LocalBackend()),
+    )
 
 
 CASES: dict[str, list[tuple[str, list[Any]]]] = {

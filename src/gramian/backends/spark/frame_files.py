@@ -83,7 +83,7 @@ class FrameFromPieces(FromPieces):
     @cached_property
     def weight(self) -> int:
         names = sum(len(name) for piece in self.pieces[0][:1] for name in getattr(piece, "names", ()))
-        return OWN_BYTES + (PIECE_BYTES + names) * sum(map(len, self.pieces))
+        return OWN_BYTES + names + PIECE_BYTES * sum(map(len, self.pieces))
 
     def make(self, panel: int, store: Store) -> Frame:
         row, _ = self.cut.limits(panel)

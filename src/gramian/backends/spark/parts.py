@@ -162,6 +162,9 @@ class FromPieces(Recipe):
     def weight(self) -> int:
         return OWN_BYTES + PIECE_BYTES * sum(map(len, self.pieces))
 
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        yield from ()
+
     def make(self, panel: int, store: Store) -> Array:
         found = []
         for piece in self.pieces[panel]:
