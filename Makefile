@@ -3,6 +3,7 @@
 # make test-spark  the tests on Spark: in this process, with a Connect server, on a cluster of two workers
 # make check   formatting, lints, types, import layers
 # make bench   run the benchmarks
+# make bench-spark  those on Spark: an hour, 16 GB of files, and SystemDS beside it if it is installed
 # make docs    write the reference pages from the operator records and the rules
 # make format  rewrite the code in the project's format
 # make clean   remove what make made, .venv included
@@ -17,7 +18,7 @@ DEMO   := examples/breast_cancer
 DIGITS := examples/digits
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-spark check bench docs format clean
+.PHONY: demo test test-spark check bench bench-spark docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gramian run $(DEMO)/train.dml
@@ -45,6 +46,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py
+
+bench-spark: $(VENV)/.installed-spark
+	$(BIN)/python benchmarks/run_spark.py
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m gramian.reference > docs/builtins.md

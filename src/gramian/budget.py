@@ -100,6 +100,11 @@ def default_size() -> int:
     return int(SHARE * machine_memory())
 
 
+def room_in(limit: int) -> int:
+    """What a budget of so many bytes has for values, beside Python, its libraries and what kernels take on the way."""
+    return max(0, limit - limit // 8 - LEAST)
+
+
 # -- the process -------------------------------------------------------------------------------------------------------
 
 

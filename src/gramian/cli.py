@@ -80,6 +80,23 @@ ScratchOption = Annotated[
     str | None,
     typer.Option("--scratch", metavar="FOLDER", help="Where that disk space is; by default in $TMPDIR or /var/tmp."),
 ]
+ModeOption = Annotated[
+    str,
+    typer.Option(
+        "--exec",
+        metavar="MODE",
+        help="Where to run: `auto` or `hybrid`: here, and with `--master` what is worth it on the cluster; `local` or "
+        "`singlenode`: here; `torch`: here, with PyTorch's kernels; `spark`: all but small matrices on the cluster.",
+    ),
+]
+MasterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--master",
+        metavar="URL",
+        help="The cluster, such as `spark://host:7077`, `sc://host:15002` or, with `-exec spark`, `local[*]` (the default).",
+    ),
+]
 
 
 @app.command(
@@ -95,6 +112,8 @@ ScratchOption = Annotated[
 `gramian run train.dml -explain`   the plan first
 
 `gramian run train.dml -memory 4G`   data that is larger goes through memory piece by piece
+
+`gramian run train.dml -master spark://host:7077`   what is worth it runs on the cluster
 """
 )
 def run(
@@ -109,19 +128,8 @@ def run(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="[STAGE]", help="First print the plan (after a pass: its name).")
     ] = None,
-    exec_: Annotated[
-        str,
-        typer.Option(
-            "--exec",
-            metavar="MODE",
-            help="Where to run: `singlenode`, `hybrid` or `local`: this machine; `torch`: with the kernels of PyTorch; "
-            "`spark`: large matrices on a cluster.",
-        ),
-    ] = "hybrid",
-    master: Annotated[
-        str | None,
-        typer.Option("--master", metavar="URL", help="The cluster, such as `spark://host:7077` or `sc://host:15002`."),
-    ] = None,
+    exec_: ModeOption = "auto",
+    master: MasterOption = None,
     seed: SeedOption = None,
     precision: PrecisionOption = "double",
     memory: MemoryOption = None,
@@ -143,8 +151,9 @@ def run(
     source = _source(file or path, text)
 
     def work() -> None:
-        from gramian.api.script import Script
+        from gramian.api.script import Script, check_installed
 
+        check_installed(settings)
         script = Script.compile(source(), settings)
         if explain is not None:
             from gramian.explain.command import print_plan
@@ -208,6 +217,8 @@ def check(
 `gramian explain train.dml --html plan.html`   as a page for the browser
 
 `gramian explain train.dml --stats`   run it, and show where the time goes
+
+`gramian explain train.dml --master spark://host:7077`   what would run on the cluster, and why
 """
 )
 def explain(
@@ -226,6 +237,8 @@ def explain(
             "--stats", metavar="[N]", help="Run the script, show times, and list the N (10) heaviest operators."
         ),
     ] = None,
+    exec_: ModeOption = "auto",
+    master: MasterOption = None,
     seed: SeedOption = None,
     nvargs: NamedOption = None,
     args: PositionalOption = None,
@@ -243,6 +256,8 @@ def explain(
         seed=seed,
         statistics=stats,
         progress=sys.stderr.isatty(),
+        mode=exec_,
+        master=master,
     )
 
     def work() -> None:
@@ -375,7 +390,7 @@ def _settings(
     progress: bool = False,
     memory: str | None = None,
     scratch: str | None = None,
-    mode: str = "hybrid",
+    mode: str = "auto",
     master: str | None = None,
 ) -> Settings:
     from gramian.budget import memory_size

@@ -23,6 +23,8 @@ def print_statistics(statistics: Statistics, number: int, stream: TextIO | None 
     from rich.markup import escape
     from rich.table import Table
 
+    from gramian.runtime.statistics import counter_texts
+
     console = Console(file=stream or sys.stderr, highlight=False)
     console.width = console.width if console.is_terminal else WIDE
     console.print(f"Heaviest operators, of {statistics.total:.3f} s in all:")
@@ -35,8 +37,8 @@ def print_statistics(statistics: Statistics, number: int, stream: TextIO | None 
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)
-    for counter, count in statistics.counters.items():
-        console.print(f"{escape(counter)}: {count}")
+    for counted in statistics.counters.items():
+        console.print(escape(": ".join(counter_texts(*counted))))
 
 
 def _row(found: Total, total: float) -> tuple[str, ...]:

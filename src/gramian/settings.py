@@ -15,9 +15,12 @@ Scalar = int | float | bool | str
 
 # And the bytes that a cell takes. With bfloat16, matrices are single, and products and convolutions round their operands.
 PRECISIONS: Mapping[str, int] = MappingProxyType({"double": 8, "single": 4, "bfloat16": 4})
-# Where a script runs: `local` and its other names are this machine; `torch` is this machine with PyTorch's kernels; with
-# `spark` large matrices live on a cluster.
-MODES = ("hybrid", "local", "singlenode", "torch", "spark")
+# Where a script runs: `auto`, also called `hybrid`, is this machine, and the cluster that is named, if one is, as costs
+# decide; `local`, also called `singlenode`, is this machine; `torch` is this machine with PyTorch's kernels; with `spark`
+# all matrices but small ones live on a cluster.
+MIXED = ("auto", "hybrid")
+NO_BFLOAT16 = "precision bfloat16 is for one machine; with a cluster there are double and single"
+MODES = (*MIXED, "local", "singlenode", "torch", "spark")
 
 _INT = re.compile(r"[+-]?\d+")
 _DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|NaN|Infinity)\s*")
@@ -32,7 +35,8 @@ class Settings:
     `statistics` is the number of heaviest operators to report, or None for no report. `until` names the pass after which
     compilation stops (None: all passes run). `precision` is that of matrices, one of PRECISIONS; scalars are always doubles.
     `memory` is the budget in bytes (None: a share of the machine's), `scratch` the folder for what does not fit into it.
-    `mode` is one of MODES, `master` the cluster of mode `spark` (None: all cores of this machine).
+    `mode` is one of MODES, `master` the cluster of modes `auto` (None: there is none) and `spark` (None: all cores of this
+    machine).
 
     Raises:
         UsageError: there is no such precision, mode or folder, or too little memory.
@@ -46,7 +50,7 @@ class Settings:
     precision: str = "double"
     memory: int | None = None
     scratch: str | None = None
-    mode: str = "hybrid"
+    mode: str = "auto"
     master: str | None = None
 
     def __post_init__(self) -> None:
@@ -58,15 +62,23 @@ class Settings:
         if self.mode not in MODES:
             near = did_you_mean(self.mode, MODES)
             raise UsageError(
-                f"execution mode '{self.mode}' is not available; this version has {', '.join(MODES[:-2])} (this machine), "
-                "torch (this machine with PyTorch) and spark (with a cluster)" + (f"; {near}" if near else "")
+                f"execution mode '{self.mode}' is not available; this version has auto and hybrid (here, and on the cluster "
+                "of --master), local and singlenode (this machine), torch (this machine with PyTorch) and spark (a cluster)"
+                + (f"; {near}" if near else "")
             )
-        if self.master is not None and self.mode != "spark":
-            raise UsageError(f"a master is for execution mode spark, found mode '{self.mode}'")
+        if self.master is not None and not self.with_spark:
+            raise UsageError(f"a master is for execution modes auto and spark, found mode '{self.mode}'")
+        if self.with_spark and self.precision == "bfloat16":
+            raise UsageError(NO_BFLOAT16)
         if self.memory is not None:
             checked_size(self.memory)
         if self.scratch is not None and not (os.path.isdir(self.scratch) and os.access(self.scratch, os.W_OK)):
             raise UsageError(f"'{self.scratch}' is not a folder that can be written")
+
+    @property
+    def with_spark(self) -> bool:
+        """Does a cluster take part?"""
+        return self.mode == "spark" or (self.mode in MIXED and self.master is not None)
 
     @property
     def cell_bytes(self) -> int:

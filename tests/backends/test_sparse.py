@@ -143,3 +143,12 @@ def test_too_large_to_be_dense_is_a_clear_error() -> None:
     huge = csr_array((10_000_000, 1_000_000))
     with pytest.raises(OperationError, match=r"exp\(\) needs the sparse 10000000x1000000 matrix cell by cell"):
         run(REGISTRY["exp"], [huge])
+
+
+def test_remove_empty_leaves_other_matrices_alone() -> None:
+    """The result of a product shares the places of its operand's cells."""
+    x = csr_array(np.arange(40_000.0).reshape(400, 100) % 7 * (np.arange(400)[:, None] % 5 == 0))
+    before = x.toarray()
+    product = run(REGISTRY["*"], [x, np.arange(400.0).reshape(-1, 1) % 2])
+    run(REGISTRY["removeEmpty"], [product, "rows", None, True])
+    np.testing.assert_array_equal(x.toarray(), before)

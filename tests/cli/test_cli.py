@@ -69,6 +69,9 @@ def test_output_before_a_runtime_error_stays(tmp_path: Path) -> None:
         ["run", "-s", "print(1)", "-nvargs", "a=1", "a=2"],
         ["run", "-s", "print(1)", "-nvargs", "a=1", "-args", "3"],
         ["run", "-s", "print(1)", "-exec", "sparc"],
+        ["run", "-s", "print(1)", "-exec", "local", "-master", "local[2]"],
+        ["explain", "x.dml", "-exec", "torch", "-master", "local[2]"],
+        ["run", "-s", "print(1)", "-exec", "spark", "-precision", "bfloat16"],
         ["run", "-s", "print(1)", "-stats", "0"],
         ["run", "-s", "print(1)", "-precision", "half"],
         ["check", "x.dml", "-precision", "half"],
@@ -92,6 +95,36 @@ def test_statistics_go_to_stderr(script: Path) -> None:
     assert done.stdout == "sum 144.0\n"
     assert "Heaviest operators" in done.stderr
     assert "%*%" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["auto", "hybrid", "AUTO", "local", "singlenode"])
+def test_modes_of_this_machine(mode: str, script: Path) -> None:
+    assert gramian("run", str(script), "-exec", mode).stdout == "sum 144.0\n"
+
+
+def test_a_cluster_needs_its_package_before_anything_is_read(tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules['pyspark'] = None; import gramian.cli; gramian.cli.main()"
+    (tmp_path / "x.dml").write_text("print(1)\nX = read('nothere.csv')")
+    for options in (
+        ["run", "-exec", "spark"],
+        ["run", "-master", "sc://nowhere"],
+        ["explain", "--stats", "-exec", "spark"],
+    ):
+        command = [sys.executable, "-c", blocked, *options, "x.dml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "error: Spark needs its Python package: pip install 'gramian[spark]'\n"
+
+
+def test_explain_places_operators_without_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "x.dml").write_text("X = rand(rows=4000000, cols=100)\nprint(sum(X) + sum(rand(rows=3, cols=3)))")
+    done = gramian("explain", "x.dml", "-memory", "2G", "--master", "spark://nowhere:7077", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "cluster: 3.2 GB and a result like it do not fit into the driver's 1.5 GB" in done.stdout
+    assert "cluster: X is on the cluster" in done.stdout
+    assert "driver: 200 B fit into" in done.stdout
+    forced = gramian("explain", "x.dml", "-exec", "spark", cwd=tmp_path)
+    assert "driver: 200 B: less than 1.0 MB, with -exec spark" in forced.stdout
 
 
 def test_seed_makes_runs_repeat() -> None:

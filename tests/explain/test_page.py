@@ -17,6 +17,7 @@ from gramian.explain.coloured import coloured_lines
 from gramian.explain.html import page
 from gramian.explain.markup import Markup, joined, tag
 from gramian.explain.model import Explanation
+from gramian.settings import Settings
 from gramian.source import Source
 
 VOID = {"meta", "input", "br", "path", "rect", "col", "circle"}
@@ -80,13 +81,16 @@ def golden(name: str) -> Explanation:
     return explained((GOLDEN / f"{name}.dml").read_text(encoding="utf-8"), f"{name}.dml")
 
 
-@pytest.fixture(scope="module", params=["train", "pipelines", "sparse", "late", "evil", "empty", "run"])
+@pytest.fixture(scope="module", params=["train", "pipelines", "sparse", "late", "evil", "empty", "run", "places"])
 def explanation(request: pytest.FixtureRequest) -> Explanation:
     match request.param:
         case "evil":
             return explained(EVIL, "<b>&amp;.dml")
         case "empty":
             return explained("")
+        case "places":
+            script = (GOLDEN / "places.dml").read_text(encoding="utf-8")
+            return explained(script, settings=Settings(memory=2_000_000_000, mode="spark"))
         case "run":
             return explained_run("X = rand(rows=1000, cols=100, seed=1)\nfor (i in 1:3) {\n  print(sum(X * i))\n}\n")
     return golden(request.param)

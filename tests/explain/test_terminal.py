@@ -13,10 +13,13 @@ import pytest
 from explained import GOLDEN, explained, explained_run, shown
 
 from gramian.backends.local.fused import compiled, kernel, ledger
+from gramian.explain.model import Operator
 from gramian.explain.terminal import WIDE, rows, show
 from gramian.explain.words import seconds_text, share_text
 from gramian.settings import Settings
 
+# Of the scripts that are explained for something else than a machine with much memory.
+SETTINGS = {"places": Settings(memory=2_000_000_000, mode="auto", master="local[2]")}
 TRAIN = (GOLDEN / "train.dml").read_text(encoding="utf-8")
 
 
@@ -31,7 +34,7 @@ def _nothing_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.dml")), ids=lambda path: path.stem)
 def test_golden(path: Path) -> None:
-    text = shown(explained(path.read_text(encoding="utf-8"), path.name))
+    text = shown(explained(path.read_text(encoding="utf-8"), path.name, SETTINGS.get(path.stem)))
     golden = path.with_suffix(".txt")
     if os.environ.get("GRAMIAN_BLESS"):
         golden.write_text(text, encoding="utf-8")
@@ -121,6 +124,31 @@ def test_what_memory_has_no_room_for_is_on_disk() -> None:
     assert {row.text: row.kernel for row in rows(small)}["Y = cumsum(X)"] == "disk"
     assert "(budget 500 MB, the rest on disk)" in shown(small)
     assert "disk" not in shown(explained(script))
+
+
+def test_reasons_are_given_only_with_a_cluster() -> None:
+    script = (GOLDEN / "places.dml").read_text(encoding="utf-8")
+    assert "places" not in shown(explained(script))
+    forced = shown(explained(script, settings=Settings(memory=2_000_000_000, mode="spark")))
+    assert "cluster: 3.2 GB: at least 1.0 MB, with -exec spark" in forced
+    assert "driver: 800 KB: less than 1.0 MB, with -exec spark" in forced
+
+
+def test_values_whose_place_depends_on_a_branch_are_left_to_the_run() -> None:
+    start = "X = rand(rows=4000000, cols=100)\nfor (i in 1:3) {\n"
+    places = {}
+    for name, script in {
+        "loop": start + "print(sum(X + i))\nX = X[1:9, ]\n}",
+        "branch": start + "if (sum(X) > i) {\nX = matrix(i, rows=9, cols=100)\n}\n}\nprint(sum(X + 1))",
+        "stays": start + "if (sum(X) > i) {\nX = X * 2\n}\n}\nprint(sum(X + 1))",
+    }.items():
+        found = explained(script, settings=SETTINGS["places"]).operators()
+        places[name] = [o.place.where for o in found if o.place is not None and "X +" in (o.text + _inside(o))]
+    assert places == {"loop": ["?"], "branch": ["?"], "stays": ["cluster"]}
+
+
+def _inside(operator: Operator) -> str:
+    return " ".join(inner.text for inner in operator.pipeline.operators) if operator.pipeline is not None else ""
 
 
 def test_files_get_plain_text() -> None:

@@ -30,7 +30,7 @@ def loaded(value: Any) -> Any:
         return tuple(map(loaded, value))
     if isinstance(value, ListValue):
         return [loaded(v) for v in value.items]
-    return value.load() if is_on_disk(value) or isinstance(value, SparkFrame) else sparse.densify(value)
+    return sparse.densify(value.load() if is_on_disk(value) or isinstance(value, SparkFrame) else value)
 
 
 def run(op: Op, values: list[Any], backend: LocalBackend) -> Any:

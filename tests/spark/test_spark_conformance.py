@@ -1,6 +1,9 @@
-"""The conformance cases with their matrices on the cluster, in one long-lived session.
+"""The conformance cases in one long-lived session of Spark: with nearly all of their matrices on the cluster, and as the
+command runs them.
 
-What makes matrices (constants, text, random numbers, files) puts nearly all of them on the cluster, in panels of a few rows.
+What makes matrices (constants, text, random numbers, files) puts nearly all of them on the cluster, in panels of a few
+rows. Three cases loop so often that only their larger matrices are there; with GRAMIAN_TEST_SPARK_LONG=1 all are, for
+9,000 jobs more. A session whose cluster is the process of the tests does without that exception.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ from gramian.runtime.run import Execution
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 LEAST = 64  # bytes of a matrix on the cluster
 PANELS = 3
-SHARE = {"local": 8, "connect": 16, "cluster": 16}  # one of so many cases runs with jobs of Spark, in each way
+LONG_LEAST = 256  # the same in cases that would take minutes otherwise
 
 
 def module(path: Path) -> Any:
@@ -44,11 +48,7 @@ def module(path: Path) -> Any:
 
 conformance = module(CONFORMANCE / "test_conformance.py")
 
-# Cases of so many steps that their jobs would take minutes; they run in this process as all do.
-LONG = frozenset(
-    f"lang/programs/{name}"
-    for name in ("game_of_life", "matrix_factorisation", "logistic_regression", "bootstrap_parfor", "kmeans")
-)
+LONG = frozenset(f"lang/programs/{name}" for name in ("game_of_life", "matrix_factorisation", "logistic_regression"))
 ENTRIES = ("matrix", "rand", "seq", "read", "rbind", "cbind", "table", "diag", "order", "removeEmpty")
 
 
@@ -72,7 +72,7 @@ class Everywhere(SparkBackend):
             found = SparkMatrix(Rows(name, cut, recipe.cols, recipe.dtype, recipe, 0), self.cluster, value.folder)
             found.base = [value]
             return found
-        if not isinstance(value, np.ndarray) or value.nbytes < self.least:
+        if not isinstance(value, np.ndarray) or value.nbytes < (self.placement.least or 0):
             return value
         recipe = sent(self.cluster.fresh(), in_panels(len(value)), value)
         return SparkMatrix(recipe, self.cluster, self.budget.scratch)
@@ -82,29 +82,28 @@ def in_panels(rows: int) -> Cut:
     return Cut(rows, -(-rows // PANELS))
 
 
-def share(way: str) -> int:
-    return SHARE[way]
-
-
-def cases() -> list[Path]:
-    found = [case for case in conformance.CASES if conformance.name(case) not in LONG]
-    return found[:: share(os.environ.get("GRAMIAN_TEST_SPARK", "local"))]
-
-
 @pytest.fixture(scope="module")
 def backend(spark: Any) -> Iterator[SparkBackend]:
     """One for all cases, so that nothing of one case may trouble another."""
     found = Everywhere(lambda: spark, least=LEAST)
     yield found
-    jobs = found.cluster.jobs
     found.end()
-    print(f"{jobs} jobs")
-    assert jobs > len(cases())
+    assert found.cluster.jobs > 3 * len(conformance.CASES)
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[SparkBackend]:
+def plain(spark: Any) -> Iterator[SparkBackend]:
+    """The one of `gramian run -exec spark`."""
+    found = SparkBackend(lambda: spark)
+    yield found
+    found.end()
+
+
+@pytest.fixture(scope="module")
+def here(way: str) -> Iterator[SparkBackend]:
     """One whose cluster is this process: jobs cost nothing."""
+    if way != "local":
+        pytest.skip("the same in all ways")
     found = Everywhere(lambda: None, least=LEAST)
     found.cluster = Here()
     yield found
@@ -112,9 +111,18 @@ def here() -> Iterator[SparkBackend]:
     assert found.cluster.jobs > 3 * len(conformance.CASES)
 
 
-@pytest.mark.parametrize("case", cases(), ids=conformance.name)
+@pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if conformance.name(case) in LONG and "GRAMIAN_TEST_SPARK_LONG" not in os.environ:
+        monkeypatch.setattr(backend, "placement", replace(backend.placement, least=LONG_LEAST))
     check(case, backend, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
+def test_case_as_the_command_runs_it(
+    case: Path, plain: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(case, plain, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)

@@ -145,12 +145,13 @@ def test_text_cells_in_any_order_and_twice(backend: SparkBackend, tmp_path: Path
 
 
 @pytest.mark.parametrize("format", ["libsvm", "text", "mm"])
-def test_sparse_files_stay_on_the_driver(format: str, backend: SparkBackend, tmp_path: Path) -> None:
+def test_sparse_files_become_sparse_blocks(format: str, backend: SparkBackend, tmp_path: Path) -> None:
     few = cells(4000, 20) * (np.random.default_rng(2).random((4000, 20)) < 0.05)
     write_value(few, str(tmp_path / "x"), {"format": format})
     found = read(backend, tmp_path / "x")
-    assert hasattr(found, "indptr")
-    np.testing.assert_array_equal(found.toarray(), few)
+    assert type(found) is SparkMatrix
+    assert found.sparsity < 0.3
+    np.testing.assert_array_equal(found.load().toarray(), few)
 
 
 def test_other_arrays(backend: SparkBackend, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import gramian
 from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.matrix import SparkMatrix
+from gramian.cost.placement import Placement
 from gramian.errors import UsageError
 
 
@@ -22,7 +23,7 @@ def session(spark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     tmp_path.chmod(0o755)
     with gramian.Session(spark=spark, shared=str(tmp_path)) as found:
         assert isinstance(found.backend, SparkBackend)
-        found.backend.least = 1 << 12
+        found.backend.placement = Placement(1 << 30, least=1 << 12)
         yield found
 
 

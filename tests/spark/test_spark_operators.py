@@ -49,7 +49,7 @@ def distributed(backend: SparkBackend, cells: Any, step: int = STEP) -> SparkMat
 def loaded(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(loaded, value))
-    return value.load() if is_on_disk(value) else densify(value)
+    return densify(value.load() if is_on_disk(value) else value)
 
 
 def run(backend: Any, name: str, values: list[Any]) -> Any:

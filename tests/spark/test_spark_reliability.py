@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,8 @@ import pytest
 
 from gramian.api.script import Script
 from gramian.backends.spark import SparkBackend, blocks, matrix
-from gramian.backends.spark.blocks import Cut, Store
-from gramian.backends.spark.work import Step
+from gramian.backends.spark.blocks import Cut, Recipe, Store
+from gramian.backends.spark.work import Fetch, Step
 from gramian.errors import OperationError, ScriptError, SizeError
 from gramian.ir.op import Op
 from gramian.ops.text import out
@@ -156,6 +159,81 @@ def test_a_disk_without_room_costs_time_alone(spark: Any, backend: SparkBackend,
         folder.unlink()
 
 
+def workers(spark: Any) -> set[int]:
+    """The processes that Python's workers are, and those that start them."""
+    return {int(pid) for pids in told(spark, lambda: f"{os.getpid()} {os.getppid()}") for pid in pids.split()}
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_writes_that_break_off_cost_time_alone(spark: Any, backend: SparkBackend, expected: list[float]) -> None:
+    before: dict[int, tuple[int, int]] = {}
+
+    def at_steps(text: str) -> None:
+        if text.strip() == "step 1":
+            for pid in workers(spark):
+                before[pid] = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (1 << 18, before[pid][1]))  # half a block
+
+    try:
+        assert sums(execute(ITERATIVE, backend, at_steps)) == pytest.approx(expected, rel=1e-12)
+        assert before
+        sizes = [path.stat().st_size for folder in folders(spark, backend.cluster.name) for path in folder.rglob("*.*")]
+        assert all(size > 1 << 18 or size < 1 << 10 for size in sizes), sizes  # none of half a block
+    finally:
+        for pid, limits in before.items():
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_costs_time_alone(spark: Any, backend: SparkBackend, expected: list[float]) -> None:
+    """A file system of its own for blocks, which has no room for one. Only root may make one."""
+    full: list[Path] = []
+
+    def at_steps(text: str) -> None:
+        if text.strip() == "step 1":
+            for folder in folders(spark, backend.cluster.name):
+                done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=False)
+                if done.returncode == 0:
+                    full.append(folder)
+
+    try:
+        found = sums(execute(ITERATIVE, backend, at_steps))
+        if not full:
+            pytest.skip("no file system can be mounted here")
+        assert found == pytest.approx(expected, rel=1e-12)
+        assert all(not list(folder.rglob("*.block")) and not list(folder.rglob("*.tmp")) for folder in full)
+    finally:
+        for folder in full:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_blocks_are_made_once(spark: Any, backend: SparkBackend, tmp_path: Path) -> None:
+    """Tasks come to the executor that has their blocks."""
+    tmp_path.chmod(0o777)
+    cut = Cut(7000, 1000)
+    recipe = noted(backend.cluster.fresh(), cut, str(tmp_path))
+    for _ in range(6):
+        backend.cluster.run(Fetch(recipe, 0, cut.rows), cut)
+    made = [path.name.split("-")[0] for path in tmp_path.iterdir()]
+    assert sorted(made) == [str(panel) for panel in range(cut.panels)]
+
+
+def noted(name: str, cut: Cut, folder: str) -> Recipe:
+    """A recipe that leaves a file for each block that it makes; its class is defined here, so that it travels with jobs."""
+    import tempfile
+
+    @dataclass(frozen=True)
+    class Noted(Recipe):
+        notes: str
+
+        def make(self, panel: int, store: Store) -> Any:
+            tempfile.NamedTemporaryFile(prefix=f"{panel}-", dir=self.notes, delete=False).close()
+            first, last = self.cut.limits(panel)
+            return np.ones((last - first, 1))
+
+    return Noted(name, cut, 1, "float64", folder)
+
+
 def test_long_lineage_is_sent_only_when_it_is_missed(
     spark: Any, backend: SparkBackend, expected: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +331,39 @@ def test_what_fails_in_a_worker(backend: SparkBackend, code: str, kind: type[Ope
     mine.end()
 
 
+@pytest.mark.parametrize("call", ["f(X)", 'eval("f", X)', 'as.scalar(eval("f", X + 1))'])
+def test_a_function_that_fails_shows_its_line(backend: SparkBackend, call: str) -> None:
+    text = f"""
+        f = function(matrix[double] A) return (double s) {{
+          s = sum(A * 2)
+          if (s > 0) stop("a sum of " + as.integer(nrow(A)) + " rows")
+        }}
+        X = rand(rows=20000, cols=20, seed=7)
+        print({call})
+    """
+    with pytest.raises(ScriptError) as caught:
+        execute(text, backend)
+    shown = caught.value.render()
+    assert "a sum of 20000 rows" in shown
+    assert "test.dml:4" in shown
+    assert "test.dml:7" in shown
+    assert "org.apache" not in shown
+
+
+def test_an_interrupt_cancels_the_job(spark: Any, backend: SparkBackend) -> None:
+    import time
+
+    backend.cluster.run(failing(lambda: None), Cut(4, 1))  # workers are there
+    threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        backend.cluster.run(failing(lambda: time.sleep(300)), Cut(4, 1))
+    assert backend.cluster.run(failing(lambda: 5), Cut(4, 1)) == [5] * 4  # cores are free again
+    assert time.monotonic() - start < 120
+    backend.end()
+    assert not any(folder.exists() for folder in folders(spark, backend.cluster.name))
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 ENDLESS = """
@@ -304,4 +415,24 @@ def test_a_run_leaves_nothing(way: str, spark: Any, master: str, tmp_path: Path)
     printed, said = process.communicate(timeout=300)
     assert (process.returncode, said) == (0, "")
     assert printed.startswith("step 0")
+    assert left(spark, tmp_path) == before
+
+
+NEVER_CLOSED = """
+import sys
+import gramian
+from gramian.settings import Settings
+session = gramian.Session(settings=Settings(mode="spark", master=sys.argv[1], scratch=sys.argv[2]))
+found = session.run("X = rand(rows=20000, cols=20, seed=7) * 2", outputs=["X"])
+print(found["X"].shape)
+"""
+
+
+def test_a_session_that_nobody_closes_leaves_nothing(way: str, spark: Any, master: str, tmp_path: Path) -> None:
+    if way == "cluster":
+        pytest.skip("its cores belong to the session of the tests")
+    before = left(spark, tmp_path)
+    command = [sys.executable, "-c", NEVER_CLOSED, master, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(20000, 20)\n", "")
     assert left(spark, tmp_path) == before

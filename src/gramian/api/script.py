@@ -18,7 +18,7 @@ from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend
 from gramian.runtime.run import Execution, deep_recursion
-from gramian.runtime.statistics import Statistics
+from gramian.runtime.statistics import Statistics, uncounted
 from gramian.settings import Settings
 from gramian.source import Source
 
@@ -70,26 +70,46 @@ class Script:
     def _execution(self) -> Execution:
         """What runs the script. It keeps the plans that it compiles while running, for the next run."""
         settings = self.settings
-        return Execution(self.program, backend_for(settings), settings, self.statistics)
+        return Execution(self.program, backend_for(settings, self.statistics), settings, self.statistics)
 
 
-def backend_for(settings: Settings) -> Backend:
-    """The backend that settings ask for.
+def backend_for(settings: Settings, statistics: Statistics | None = None) -> Backend:
+    """The backend that settings ask for; the statistics get what it counts.
 
     Raises:
         UsageError: it needs something that is not installed.
     """
+    check_installed(settings)
     budget = Budget(settings.memory, settings.scratch)
     if settings.mode == "torch" or settings.precision == "bfloat16":
         from gramian.backends.torch import TorchBackend
 
         return TorchBackend(settings.precision, budget)
-    if settings.mode == "spark":
+    if settings.with_spark:
         from gramian.backends.spark import SparkBackend
         from gramian.backends.spark.session import connect
+        from gramian.cost.placement import placement_for
 
-        return SparkBackend(lambda: connect(settings.master, settings), settings.precision, budget)
+        count = uncounted if statistics is None else statistics.count
+        return SparkBackend(
+            lambda: connect(settings.master, settings),
+            settings.precision,
+            budget,
+            placement=placement_for(settings),
+            count=count,
+        )
     return LocalBackend(settings.precision, budget)
+
+
+def check_installed(settings: Settings) -> None:
+    """
+    Raises:
+        UsageError: settings ask for a cluster, and Spark's package is not there. Better now than at the first large matrix.
+    """
+    if settings.with_spark:
+        from gramian.backends.spark.session import check_pyspark
+
+        check_pyspark()
 
 
 def read_text(path: str) -> str:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -35,7 +36,7 @@ from gramian.passes.facts import Facts
 from gramian.passes.pipeline import run_passes
 from gramian.runtime.backend import Backend
 from gramian.runtime.run import Execution, deep_recursion
-from gramian.settings import Scalar, Settings
+from gramian.settings import MIXED, NO_BFLOAT16, Scalar, Settings
 from gramian.source import Source
 
 _ = gramian.ops  # registers the operators
@@ -45,9 +46,10 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Session:
     """Runs scripts on values of Python, one after the other.
 
-    With `spark`, a Spark session, classic or Connect, large matrices live on its cluster. `shared` is a folder that the
-    driver and all workers see under this path, for the rows of DataFrames; without one it is the folder for temporary
-    files, which is enough where all of them run on one machine. `settings` are those of a run, as of the command line.
+    With `spark`, a Spark session, classic or Connect, matrices live on its cluster where costs say so, or with mode `spark`
+    of the settings all but small ones. `shared` is a folder that the driver and all workers see under this path, for the
+    rows of DataFrames; without one it is the folder for temporary files, which is enough where all of them run on one
+    machine. `settings` are those of a run, as of the command line.
     """
 
     def __init__(self, spark: Any = None, *, settings: Settings | None = None, shared: str | None = None) -> None:
@@ -198,7 +200,10 @@ def _given(value: Any) -> Any:
         return dict(zip(value.names, items, strict=True)) if None not in value.names and len(value) else items
     if isinstance(value, Frame):
         return value.table
-    return value.load() if is_on_disk(value) else value
+    if not is_on_disk(value):
+        return value
+    found = value.load()
+    return found if found.flags.writeable else found.copy()  # what a matrix keeps for later is not the caller's
 
 
 def _type(value: Any) -> Type:
@@ -219,8 +224,16 @@ def _backend(spark: Any, settings: Settings) -> Backend:
     if spark is None:
         return backend_for(settings)
     from gramian.backends.spark import SparkBackend
+    from gramian.backends.spark.session import master_of
+    from gramian.cost.placement import placement_for, tasks_of
 
-    return SparkBackend(partial(_same, spark), settings.precision, Budget(settings.memory, settings.scratch))
+    if settings.mode not in (*MIXED, "spark"):
+        raise UsageError(f"a Spark session is for execution modes auto and spark, found mode '{settings.mode}'")
+    if settings.precision == "bfloat16":
+        raise UsageError(NO_BFLOAT16)
+    budget = Budget(settings.memory, settings.scratch)
+    placement = replace(placement_for(settings), tasks=tasks_of(master_of(spark)))
+    return SparkBackend(partial(_same, spark), settings.precision, budget, placement=placement)
 
 
 def _same(spark: Any) -> Any:
@@ -228,6 +241,4 @@ def _same(spark: Any) -> Any:
 
 
 def _with_parameters(settings: Settings, parameters: Mapping[str, Scalar]) -> Settings:
-    from dataclasses import replace
-
     return replace(settings, parameters={**settings.parameters, **parameters}) if parameters else settings

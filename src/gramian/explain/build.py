@@ -11,6 +11,7 @@ from gramian.cost.memory import Peak, peak, total, value_bytes
 from gramian.explain.compiled import Compiled
 from gramian.explain.kinds import Kind, kind_of
 from gramian.explain.model import Explanation, Operator, Pipeline, Section
+from gramian.explain.places import add_places
 from gramian.explain.words import result_text
 from gramian.ir import fused as ir
 from gramian.ir.fused import Memo, opened, panel_operands, pipeline_of, role_of, unfused
@@ -45,6 +46,8 @@ def build(compiled: Compiled, parts: Mapping[str, Program] = MappingProxyType({}
             section.part = file
             found.late.append(section)
     found.peak = builder.peak
+    if compiled.settings.with_spark:
+        add_places(found, compiled.settings)
     return found
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TextIO
 
-from gramian.api.script import Script
+from gramian.api.script import Script, check_installed
 from gramian.errors import GramianError, OperationError, UsageError, did_you_mean
 from gramian.explain.build import build
 from gramian.explain.compiled import compile_recorded
@@ -53,10 +53,12 @@ def explain(source: Source, settings: Settings, stage: str, html: str | None) ->
     If the settings ask for statistics, the script is run before, and if it fails, what was measured is shown all the same.
 
     Raises:
-        UsageError: there is no such pass, or the page cannot be written.
+        UsageError: there is no such pass, the page cannot be written, or what a run needs is not installed.
         ScriptError: with every error that was found, or what went wrong in the run.
     """
     settings = after_pass(settings, stage)
+    if settings.statistics is not None:
+        check_installed(settings)
     if html is not None:
         check_writable(html)
     compiled = compile_recorded(source, settings)

@@ -74,6 +74,8 @@ class Details:
         if operator.kernel:
             why = operator.pipeline.choice.why if operator.pipeline is not None else ""
             yield "kernel", operator.kernel, "; ".join(text for text in (operator.meaning, why) if text)
+        if operator.place is not None:
+            yield "place", operator.place.where, operator.place.reason
         yield from self.measured(operator)
 
     def work(self, operator: Operator) -> Iterator[tuple[str, ...]]:

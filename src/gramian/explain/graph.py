@@ -165,7 +165,10 @@ def _name(operator: Operator) -> str:
 
 
 def title_of(operator: Operator) -> str:
-    return shortened(operator.text, LONGEST)
+    if operator.pipeline is None:
+        return shortened(operator.text, LONGEST)
+    away = words.away_text(operator)
+    return words.pipeline_title(operator.pipeline) + (f" · {away}" if away else "")
 
 
 def subtitle_of(operator: Operator) -> str:
@@ -177,6 +180,7 @@ def subtitle_of(operator: Operator) -> str:
     parts.append(share and f"{share} nonzero")
     if operator.kernel in words.WORTH_TELLING:
         parts.append(operator.kernel)
+    parts.append(words.away_text(operator))
     return shortened(" · ".join(dict.fromkeys(part for part in parts if part)), 44)
 
 
@@ -211,7 +215,7 @@ def _pipeline(operator: Operator) -> Shape:
         if edge.start < len(entries):  # from the border through the strip with the title
             route.insert(0, (route[0][0], 0.0))
     inner = Inner(shapes, lines, drawing)
-    title = len(words.pipeline_title(pipeline)) + len(time_of(operator)) + 4
+    title = len(title_of(operator)) + len(time_of(operator)) + 4
     width = max(inner.drawing.width + 2 * INSET, title * SMALL + 2 * INSET)
     at_border = [x + (PORT - inner.drawing.width) / 2 for x, _ in inner.drawing.places]
     inner.inputs = dict(zip(outside, at_border, strict=False))
@@ -254,7 +258,7 @@ def _pill(shape: Shape, place: Point) -> Markup:
 def _hull(operator: Operator, box: Box, place: Point, inner: Inner, scale: Scale) -> Markup:
     x, y = place
     assert operator.pipeline is not None
-    title, time = words.pipeline_title(operator.pipeline), time_of(operator)
+    title, time = title_of(operator), time_of(operator)
     left = x + (box.width - inner.drawing.width) / 2
     inside = _drawn(inner.shapes, inner.lines, inner.drawing, scale)
     parts = [

@@ -22,6 +22,7 @@ from gramian.explain.markup import Markup, joined, tag
 from gramian.explain.measured import seconds_of
 from gramian.explain.model import Explanation, Operator, Section
 from gramian.explain.terminal import ranked
+from gramian.runtime.statistics import counter_texts
 from gramian.source import Source, Span
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -92,7 +93,7 @@ class Page:
             *(
                 []
                 if explanation.fits
-                else [(bytes_text(explanation.budget), "budget", "what does not fit goes to disk")]
+                else [(bytes_text(explanation.budget), "budget", f"what does not fit is {explanation.beyond}")]
             ),
             (str(single), "operators", "lines of the plan, those in pipelines included"),
             (str(len(explanation.pipelines)), "pipelines", "operators that run together, in one pass over the rows"),
@@ -100,7 +101,7 @@ class Page:
         ]
         if explanation.run is not None:
             found.insert(0, (words.seconds_text(explanation.run.seconds), "run time", "of the whole script"))
-            found += [(str(count), counter, "") for counter, count in explanation.run.counters.items()]
+            found += [(*counter_texts(*counted)[::-1], "") for counted in explanation.run.counters.items()]
         return joined(*(tag("li", tag("b", number), tag("span", text), title=why) for number, text, why in found))
 
     def kinds(self) -> Markup:
@@ -204,11 +205,13 @@ class Page:
     @cached_property
     def columns(self) -> list[str]:
         """The columns of the tables, without those that say nothing."""
-        found = ["plan", "result", "nonzero", "memory", "kernel", "time", "calls", "line"]
+        found = ["plan", "result", "nonzero", "memory", "kernel", "place", "time", "calls", "line"]
         if self.explanation.run is None:
             found = [name for name in found if name not in ("time", "calls")]
         if not any(words.sparsity_text(operator.types) for operator in self.operators):
             found.remove("nonzero")
+        if not self.explanation.with_cluster:
+            found.remove("place")
         return found
 
     def rows(self, operator: Operator) -> Iterator[Markup]:
@@ -220,6 +223,7 @@ class Page:
             "nonzero": words.sparsity_text(operator.types),
             "memory": words.memory_text(operator),
             "kernel": operator.kernel,
+            "place": words.place_of(operator),
             "time": words.seconds_text(measured.seconds) if measured.calls else "",
             "calls": str(measured.calls or ""),
             "line": words.place_text(operator.span, self.main),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gramian.backends.local.choice import ALONE, VIEW, PipelineChoice
 from gramian.cost.memory import Peak
+from gramian.cost.placement import Place
 from gramian.explain.compiled import PassRecord
 from gramian.explain.kinds import Kind
 from gramian.ir.node import Node
@@ -51,6 +52,7 @@ class Operator:
     pipeline: Pipeline | None = None  # that it is
     within: Operator | None = None  # the pipeline that it is in
     calls: str = ""  # the function of the program that it calls
+    place: Place | None = None  # where it runs, if a cluster takes part
 
     @property
     def has_memory(self) -> bool:
@@ -163,6 +165,12 @@ class Explanation:
     fired: dict[str, int]
     run: Run | None = None
     late: list[Section] = field(default_factory=list)
+    with_cluster: bool = False
+
+    @property
+    def beyond(self) -> str:
+        """Where matrices are that memory has no room for."""
+        return "on the cluster or on disk" if self.with_cluster else "on disk"
 
     @property
     def fits(self) -> bool:

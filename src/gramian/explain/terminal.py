@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from gramian.backends.local.choice import ALONE, DISK, LOOPS, MADE_DENSE, PANELS, SPARSE
 from gramian.cost.memory import bytes_text
+from gramian.cost.placement import CLUSTER, Place
 from gramian.explain import words
 from gramian.explain.measured import seconds_of
 from gramian.explain.model import Explanation, Operator, Section
@@ -25,13 +26,14 @@ GUIDE, OPENS, INSIDE, CLOSES = "│ ", "┏ ", "┃ ", "┗ "
 WIDE, NARROW = 120, 40  # columns of a file or pipe, and the least ones of a terminal
 WIDEST_RESULT = 24
 GAP = 2
-UNKNOWN = r"^\?$|\?(?=x)|(?<=x)\?|(?<=\+ )\?"
+UNKNOWN = r"^\?$|^\?(?= )|\?(?=x)|(?<=x)\?|(?<=\+ )\?"
 LEAST_PLAN = 36  # columns
 MOST_ELSEWHERE = 10
 HOT, WARM = 0.5, 0.02  # of the time of the heaviest operator
 HEADS = {"function": "bold", "main": "bold", "late": "bold", "block": "dim"}
 CONTROL = "magenta"
 FUSED = "cyan"
+CLUSTERED = "green"
 UNUSUAL = {DISK: "yellow", SPARSE: "green", MADE_DENSE: "yellow", LOOPS: FUSED, PANELS: FUSED, ALONE: FUSED}
 LEGEND = {
     "?": "?: not known before it runs",
@@ -65,6 +67,7 @@ def rendered(explanation: Explanation, width: int) -> RenderableType:
         parts += [Text("\nrules that fired", style="bold")]
         numbered = enumerate(ranked(explanation.fired), 1)
         parts += [Text(f"{f'[{at}]':>5} {count} x {rule}") for at, (rule, count) in numbered]
+    parts += [Text(line) for line in _place_lines(explanation)]
     parts += [Text(line) for line in _measured_lines(explanation)]
     return Group(*parts)
 
@@ -72,7 +75,7 @@ def rendered(explanation: Explanation, width: int) -> RenderableType:
 def headline(explanation: Explanation) -> str:
     """The plan in a sentence."""
     operators = sum(operator.pipeline is None for operator in explanation.operators())
-    budget = "" if explanation.fits else f" (budget {bytes_text(explanation.budget)}, the rest on disk)"
+    budget = "" if explanation.fits else f" (budget {bytes_text(explanation.budget)}, the rest {explanation.beyond})"
     parts = [f"peak memory {explanation.peak}{budget}", _counted(operators, "operator")]
     if explanation.pipelines:
         parts.append(_counted(len(explanation.pipelines), "pipeline"))
@@ -90,6 +93,21 @@ def _counted(number: int, what: str) -> str:
 def ranked(fired: Mapping[str, int]) -> list[tuple[str, int]]:
     """The rules that fired, the most frequent first."""
     return sorted(fired.items(), key=lambda found: (-found[1], found[0]))
+
+
+def places_of(explanation: Explanation) -> dict[Place, int]:
+    """The different places of operators with their reasons, numbered as they come."""
+    places = dict.fromkeys(operator.place for operator in explanation.operators() if operator.place is not None)
+    return {place: at for at, place in enumerate(places, 1)}
+
+
+def _place_lines(explanation: Explanation) -> Iterator[str]:
+    """Why operators run where they do."""
+    places = places_of(explanation)
+    if places:
+        yield "\nplaces"
+    for place, number in places.items():
+        yield f"{f'({number})':>5} {place.where}: {place.reason}"
 
 
 def _measured_lines(explanation: Explanation) -> Iterator[str]:
@@ -120,6 +138,7 @@ class Row:
     memory: str = ""
     kernel: str = ""
     rules: str = ""
+    where: str = ""
     seconds: float = 0.0
     calls: int = 0
     place: str = ""
@@ -145,6 +164,7 @@ class Rows:
     def __init__(self, explanation: Explanation) -> None:
         self.main = explanation.source
         self.numbers = {rule: at for at, (rule, _) in enumerate(ranked(explanation.fired), 1)}
+        self.places = places_of(explanation)
 
     def section(self, section: Section, depth: int) -> Iterator[Row]:
         place = words.place_text(section.span, self.main) if section.role != "main" else ""
@@ -189,6 +209,7 @@ class Rows:
             words.memory_text(operator),
             operator.kernel,
             ",".join(str(self.numbers[rule]) for rule in operator.rules if rule in self.numbers),
+            "" if operator.place is None else f"{operator.place.where} ({self.places[operator.place]})",
             operator.measured.seconds,
             operator.measured.calls,
             words.place_text(operator.span, self.main),
@@ -214,6 +235,7 @@ COLUMNS = (
     Column("nonzero", lambda row: row.sparsity, importance=2),
     Column("memory", lambda row: row.memory, importance=8),
     Column("kernel", lambda row: row.kernel, "left", importance=5),
+    Column("place", lambda row: row.where, "left", importance=7),
     Column("rule", lambda row: row.rules, importance=1),
     Column("time", lambda row: words.seconds_text(row.seconds) if row.seconds else "", importance=7),
     Column("calls", lambda row: str(row.calls) if row.calls else "", importance=3),
@@ -262,7 +284,9 @@ def _cell(column: Column, row: Row, hottest: float) -> Text:
     from rich.text import Text
 
     style = "dim" if row.style == HEADS["block"] else ""
-    if column.name == "kernel":
+    if column.name == "place":
+        style = CLUSTERED if row.where.startswith(CLUSTER) else "dim"
+    elif column.name == "kernel":
         style = UNUSUAL.get(row.kernel, "dim")
     elif column.name == "time":
         style = (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gramian.cost.memory import bytes_text
+from gramian.cost.placement import CLUSTER
 from gramian.explain.model import Operator, Pipeline, Section
 from gramian.ir.text import type_text
 from gramian.ir.types import Type, size_text
@@ -51,6 +52,16 @@ def memory_text(operator: Operator) -> str:
     if operator.is_view:
         return VIEW
     return bytes_text(operator.memory) if operator.has_memory else ""
+
+
+def place_of(operator: Operator) -> str:
+    """Where it runs, if a cluster takes part."""
+    return operator.place.where if operator.place is not None else ""
+
+
+def away_text(operator: Operator) -> str:
+    """What a card says of an operator that runs on the cluster."""
+    return CLUSTER if operator.place is not None and operator.place.on_cluster else ""
 
 
 def count_text(number: float) -> str:

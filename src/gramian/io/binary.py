@@ -16,7 +16,7 @@ from gramian.io.csv_frame import check_flat, typed
 from gramian.io.files import failing_as, first_bytes, only_file, part_files
 from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, File, Room, is_on_disk, put
 from gramian.ir.frame import Frame
-from gramian.ir.sparse import is_sparse, settle
+from gramian.ir.sparse import by_rows, is_sparse, settle
 
 if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
@@ -31,39 +31,50 @@ def sizes(path: str, data_type: str) -> tuple[int, int]:
     if data_type == "frame":
         with _arrow_file(path, mapped=True) as file:
             return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)), len(file.schema)
-    shape = _sparse_shape(path) if first_bytes(path, 16).startswith(ZIP) else _shape(path)
+    shape = _shape(path)
     return int(shape[0]), int(shape[1])
 
 
+def is_sparse_file(path: str) -> bool:
+    """Is it one of SciPy's, or the first of a folder of parts?"""
+    return first_bytes(path, 16).startswith(ZIP)
+
+
 def parts(path: str) -> list[tuple[str, int]]:
-    """The .npy files of a matrix, one or a folder of them, each with its number of rows; they have the same columns."""
+    """The files of a matrix, one or a folder of them, each with its number of rows; they have the same columns."""
     with failing_as("read", path):
         files = part_files(path)
-    shapes = [_load(file, mapped=True).shape for file in files]
+    shapes = [_part_shape(file) for file in files]
     for file, shape in zip(files, shapes, strict=True):
         if shape[1] != shapes[0][1]:
             raise OperationError(
                 f"the parts of '{path}' have different columns: '{file}' has {shape[1]}, '{files[0]}' has {shapes[0][1]}"
             )
-    return [(file, shape[0]) for file, shape in zip(files, shapes, strict=True)]
+    return [(file, int(shape[0])) for file, shape in zip(files, shapes, strict=True)]
 
 
-def rows_of(path: str, first: int, last: int) -> npt.NDArray[Any]:
-    """Some rows of one .npy file, mapped into memory."""
-    return _load(path, mapped=True)[first:last]
+def rows_of(path: str, first: int, last: int) -> Any:
+    """Some rows of one file: of a .npy file mapped into memory, of a sparse matrix in compressed rows."""
+    found = _load_sparse(path) if is_sparse_file(path) else _load(path, mapped=True)
+    return (by_rows(found) if is_sparse(found) else found)[first:last]
+
+
+def _part_shape(path: str) -> Any:
+    return _sparse_shape(path) if is_sparse_file(path) else _load(path, mapped=True).shape
 
 
 def _shape(path: str) -> tuple[int, int]:
     found = parts(path)
-    return sum(rows for _, rows in found), _load(found[0][0], mapped=True).shape[1]
+    return sum(rows for _, rows in found), _part_shape(found[0][0])[1]
 
 
 def read_matrix(plan: ReadPlan, room: Room) -> Any:
     """A matrix; where memory has no room for it, it stays in its file."""
-    if first_bytes(plan.path, 16).startswith(ZIP):
-        room.require(_unpacked(plan.path), f"reading '{plan.path}'")
-        return _load_sparse(plan.path)
     files = parts(plan.path)
+    sparse = [path for path, _ in files if is_sparse_file(path)]
+    if sparse:
+        room.require(sum(map(_unpacked, sparse)), f"reading '{plan.path}'")
+        return _load_sparse(sparse[0]) if len(files) == 1 else _from_sparse_parts(files)
     if len(files) > 1:
         return _from_parts(plan.path, files, room)
     there = _load(plan.path, mapped=True)
@@ -82,6 +93,15 @@ def _from_parts(path: str, files: list[tuple[str, int]], room: Room) -> Any:
             put(found, at + first, np.ascontiguousarray(there[first : first + step], dtype=found.dtype))
         at += rows
     return found
+
+
+def _from_sparse_parts(files: list[tuple[str, int]]) -> Any:
+    """Parts some of which are sparse."""
+    from scipy.sparse import csr_array, vstack
+
+    found = vstack([csr_array(rows_of(file, 0, rows), dtype=np.float64) for file, rows in files], format="csr")
+    found.eliminate_zeros()
+    return settle(found)
 
 
 def _in_place(path: str, there: Any) -> Any:

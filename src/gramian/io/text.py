@@ -51,7 +51,7 @@ def read_matrix(plan: ReadPlan, room: Room) -> Any:
         return matrix
     room.require(total_bytes(plan.path), f"reading '{plan.path}'")
     try:
-        return _sparse(rows, cols, list(found))
+        return sparse_of(rows, cols, list(found))
     except ValueError:  # SciPy's answer to sizes beyond the address space
         raise OperationError(f"cannot read '{plan.path}': a {rows}x{cols} matrix does not fit into memory") from None
 
@@ -64,7 +64,8 @@ def cells_in(plan: ReadPlan, chunk: Chunk) -> tuple[Indices, Indices, Matrix]:
     return (i - 1).astype(narrow), (j - 1).astype(narrow), values
 
 
-def _sparse(rows: int, cols: int, found: list[tuple[Indices, Indices, Matrix]]) -> Any:
+def sparse_of(rows: int, cols: int, found: list[tuple[Indices, Indices, Matrix]]) -> Any:
+    """The matrix of these cells, which it takes out of the list; of a cell that occurs twice the later value counts."""
     from scipy.sparse import coo_array
 
     empty = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0)

@@ -112,7 +112,13 @@ class InPanels:
 
     @property
     def nbytes(self) -> int:
+        """What it takes in memory when it is loaded."""
         return self.size * self.dtype.itemsize
+
+    @property
+    def loads_sparse(self) -> bool:
+        """Does `load` give a sparse matrix? Panels are dense all the same."""
+        return False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -282,6 +288,16 @@ class DiskTranspose(InPanels):
 
     def __reduce__(self) -> Any:
         return DiskTranspose, (self.base,)
+
+    @property
+    def nbytes(self) -> int:
+        found: int = self.base.nbytes
+        return found
+
+    @property
+    def loads_sparse(self) -> bool:
+        found: bool = self.base.loads_sparse
+        return found
 
     @property
     def T(self) -> Any:

@@ -67,6 +67,13 @@ def zeros(rows: int, cols: int, dtype: npt.DTypeLike = np.float64) -> Any:
     return csr_array((rows, cols), dtype=dtype)
 
 
+def array_bytes(value: Any) -> int:
+    """The bytes of the arrays of a matrix in memory; zero for what is none."""
+    if is_sparse(value):
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
+    return int(getattr(value, "nbytes", 0))
+
+
 def with_cells(value: Any, cells: Dense) -> Any:
     """The same places with other cells."""
     return type(value)((cells, value.indices, value.indptr), shape=value.shape)

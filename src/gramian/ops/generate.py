@@ -241,6 +241,24 @@ class RandomCells:
         places: npt.NDArray[np.int64] = np.concatenate(found)[1:] - 1
         return places[places < count]
 
+    def rows(self, first: int, last: int) -> Any:
+        """Some rows, which begin with a block, in compressed rows: the same numbers as a dense matrix would have."""
+        from scipy.sparse import csr_array
+
+        step, cols, rows = self.block_rows, self.cols, last - first
+        places, values = [], []
+        for start in range(first, last, step):
+            found, drawn = self.stored(start // step, min(step, last - start) * cols)
+            places.append(found + (start - first) * cols)
+            values.append(drawn)
+        at = np.concatenate(places)
+        ends = np.searchsorted(at, np.arange(rows + 1, dtype=np.int64) * cols)
+        index = np.int32 if max(cols, at.size) < 2**31 else np.int64
+        arrays = (np.concatenate(values), (at % cols).astype(index), ends.astype(index))
+        result = csr_array(arrays, shape=(rows, cols))
+        result.eliminate_zeros()
+        return result
+
     def _draw(self, block: int, cells: Matrix) -> Matrix:
         values = generator(self.seed, block, _VALUES)
         if self.pdf == "normal":
@@ -271,31 +289,12 @@ def rand(
     check_distribution(pdf, sparsity, rate)
     cells = RandomCells(cols, low, high, sparsity, actual_seed(seed), pdf, rate)
     if sparse.worth(rows * cols, int(rows * cols * sparsity)):
-        return _sparse_rand(cells, rows)
+        return sparse.settle(cells.rows(0, rows))
     out = np.zeros((rows, cols), dtype)
     step = cells.block_rows
     for block, start in enumerate(range(0, rows, step)):
         cells.fill(block, out[start : start + step])
     return out
-
-
-def _sparse_rand(cells: RandomCells, rows: int) -> Any:
-    """The same numbers as a dense matrix would have, without its zeros."""
-    from scipy.sparse import csr_array
-
-    step, cols = cells.block_rows, cells.cols
-    places, values = [], []
-    for block, start in enumerate(range(0, rows, step)):
-        found, drawn = cells.stored(block, min(step, rows - start) * cols)
-        places.append(found + start * cols)
-        values.append(drawn)
-    at = np.concatenate(places)
-    ends = np.searchsorted(at, np.arange(rows + 1, dtype=np.int64) * cols)
-    index = np.int32 if max(cols, at.size) < 2**31 else np.int64
-    arrays = (np.concatenate(values), (at % cols).astype(index), ends.astype(index))
-    result = csr_array(arrays, shape=(rows, cols))
-    result.eliminate_zeros()
-    return sparse.settle(result)
 
 
 def check_distribution(pdf: str | None, sparsity: float | None, rate: float | None) -> None:

@@ -155,7 +155,7 @@ def _region_text(region: Type) -> str:
 def store(target: Any, value: Any, row: Any, row_end: Any, column: Any, column_end: Any) -> None:
     """Write into a matrix that nobody else holds."""
     rows, cols = bounds(target, 0, row, row_end), bounds(target, 1, column, column_end)
-    value = value.load() if isinstance(target, np.ndarray) and is_on_disk(value) else densify(value)
+    value = densify(value.load() if isinstance(target, np.ndarray) and is_on_disk(value) else value)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     if getattr(value, "shape", shape) != shape:
         raise SizeError(

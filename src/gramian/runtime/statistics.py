@@ -15,6 +15,7 @@ from time import perf_counter
 from types import CodeType
 from typing import Any, NamedTuple
 
+from gramian.cost.memory import bytes_text
 from gramian.ir.brief import pipeline_text
 from gramian.ir.fused import FUSED
 from gramian.ir.node import Node
@@ -23,6 +24,14 @@ from gramian.runtime.codegen import Generated, Site, site_of
 from gramian.source import Span
 
 PIPELINE = "pipeline"
+
+# What a cluster counts; what begins with these words has a unit in reports.
+SPARK_JOBS = "Spark jobs"
+JOB_TIME = "microseconds in Spark jobs"
+SENT = "bytes sent to the cluster"
+RECEIVED = "bytes from the cluster"
+SHUFFLED = "bytes shuffled"
+MADE_AGAIN = "blocks made again"
 
 
 class Call(NamedTuple):
@@ -58,6 +67,24 @@ class Total:
     seconds: float
     calls: int
     span: Span | None
+
+
+Count = Callable[[str, int], None]
+
+
+def uncounted(what: str, times: int = 1) -> None:
+    """What takes the place of `Statistics.count` in a run without statistics."""
+
+
+def counter_texts(what: str, times: int) -> tuple[str, str]:
+    """What was counted, and how often, for people: `sent to the cluster` and `1.2 MB`."""
+    unit, _, rest = what.partition(" ")
+    match unit:
+        case "bytes":
+            return rest, bytes_text(times)
+        case "microseconds":
+            return f"time {rest}", f"{times / 1e6:.3f} s"
+    return what, str(times)
 
 
 def untimed(name: str, kernel: Kernel) -> Kernel:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gramian.backends.local.allocation import keep_freed_memory
 from gramian.backends.local.dispatch import TooDenseError, dispatching, made_dense, making_dense_if
-from gramian.budget import Budget
+from gramian.budget import Budget, machine_memory
 from gramian.ir.disk import room_in
 from gramian.ir.fused import Pipeline
 from gramian.ir.op import Op
@@ -48,6 +48,7 @@ class LocalBackend:
     """
 
     name = "local"
+    goes_through_panels = True  # does it take sparse matrices that cannot be dense some rows at a time?
 
     def __init__(self, precision: str = "double", budget: Budget | None = None) -> None:
         self.precision = precision
@@ -96,10 +97,12 @@ class LocalBackend:
         """The kernel for matrices in memory; `large` is for those of at least so many cells, and those on disk."""
 
         def sparse(*values: Any) -> Any:
-            with making_dense_if(self._has_room_for):
+            with making_dense_if(self.has_room_for):
                 try:
                     return sparse_kernel(op)(*values)
                 except TooDenseError:
+                    if not self.goes_through_panels:
+                        raise
                     dense = [self.home.dense(value) for value in values]
             return (self.kernel(op) or op.kernel)(*dense)
 
@@ -123,9 +126,9 @@ class LocalBackend:
 
         return kernel_in_single(op)
 
-    def _has_room_for(self, size: int) -> bool:
+    def has_room_for(self, size: int) -> bool:
         """May a sparse matrix become a dense one of so many bytes? What disk has no room for either has its own error."""
-        return self.budget.keeps(size) or size > room_in(self.budget.scratch)
+        return self.budget.keeps(size) or size > min(room_in(self.budget.scratch), machine_memory())
 
     def writable(self, target: Any) -> Any:
         """A copy of a matrix to write into by index."""

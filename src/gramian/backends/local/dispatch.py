@@ -121,12 +121,12 @@ def made_dense(op: Op, value: Any) -> Any:
         return value
     rows, cols = value.shape
     needed, there = rows * cols * value.dtype.itemsize, machine_memory()
+    if not _has_room.get()(needed):
+        raise TooDenseError(f"{describe_op(op)} needs {needed / 1e9:.1f} GB for a sparse matrix cell by cell")
     if needed > there:
         raise OperationError(
             f"{describe_op(op)} needs the sparse {rows}x{cols} matrix cell by cell, which takes "
             f"{needed / 1e9:.1f} GB; this machine has {there / 1e9:.1f} GB",
             "take fewer rows or columns at a time, or operations that keep zeros zero",
         )
-    if not _has_room.get()(needed):
-        raise TooDenseError(f"{describe_op(op)} needs {needed / 1e9:.1f} GB for a sparse matrix cell by cell")
     return value.toarray()

@@ -2,13 +2,14 @@
 
     blocks      the rows of a matrix or frame as files of the workers, and recipes to make them again
     formats     what such files hold: cells, or the columns of a frame
+    cells       those of a matrix, dense or in compressed rows
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
     matrix, frame   a distributed matrix, and a distributed frame, as values
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
-    make        rand() and seq()
+    make        rand(), seq() and matrix()
     files, parts, frame_files   read() and write(): what the driver plans, and what the workers do
     tables, frame_tables   DataFrames of Spark
     session, master, java, probe   Spark itself
@@ -20,21 +21,22 @@ its rows on the driver, by the same machinery that serves matrices on disk. A di
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gramian.backends.local import READERS, LocalBackend
 from gramian.backends.local.dispatch import PLAIN
-from gramian.budget import Budget
+from gramian.budget import Budget, room_in
+from gramian.cost.placement import FORCED, Placement
 from gramian.ir.fused import Pipeline
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.statistics import Count, uncounted
 
 if TYPE_CHECKING:
     from gramian.backends.spark.cluster import Cluster
-
-LEAST = 1 << 20  # bytes of a matrix that goes to the cluster with `-exec spark`: for less, a job is never worth while
 
 
 def on_driver(op: Op, local: Kernel, values: tuple[Any, ...]) -> Any:
@@ -57,30 +59,40 @@ def on_driver(op: Op, local: Kernel, values: tuple[Any, ...]) -> Any:
 class SparkBackend(LocalBackend):
     """Runs operators on this machine, and on a cluster where large matrices live there.
 
-    `start` gives the Spark session, when the first matrix goes to the cluster; `least` is how many bytes such a matrix has
-    at least.
+    `start` gives the Spark session, when the first matrix goes to the cluster. `placement` decides which do; without one,
+    those of at least `least` bytes. `count` is told of jobs, and of bytes that travel.
     """
 
     name = "spark"
 
     def __init__(
-        self, start: Callable[[], Any], precision: str = "double", budget: Budget | None = None, least: int = LEAST
+        self,
+        start: Callable[[], Any],
+        precision: str = "double",
+        budget: Budget | None = None,
+        least: int = FORCED,
+        placement: Placement | None = None,
+        count: Count = uncounted,
     ) -> None:
         super().__init__(precision, budget)
         self.start = start
-        self.least = least
+        placement = placement or Placement(room_in(self.budget.limit), least=least)
+        self.placement = replace(placement, keeps=self.budget.keeps)
+        self.count = count
 
     @cached_property
     def cluster(self) -> Cluster:
         from gramian.backends.spark.cluster import Cluster
 
-        return Cluster(self.start())
+        return Cluster(self.start(), self.count)
 
-    def comes_back(self, size: int) -> bool:
-        """Is a result of so many bytes small enough for the driver?"""
-        from gramian.backends.spark.cluster import SMALL
+    def stays(self, size: int) -> bool:
+        """Does a new matrix of so many bytes belong on the driver?"""
+        return not self.placement.new(size).on_cluster
 
-        return size < min(SMALL, self.least)
+    def comes_back(self, size: int, beside: bool = False) -> bool:
+        """Is a result of so many bytes small enough for the driver? One `beside` an operand has its rows."""
+        return self.placement.comes_back(size, beside)
 
     def end(self) -> None:
         """The blocks of a run go with it."""

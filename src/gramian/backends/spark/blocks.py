@@ -18,9 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
+from gramian.backends.spark.cells import DENSE_ROOM
 from gramian.backends.spark.formats import Block, Format, format_for, format_of
+from gramian.ir.sparse import array_bytes
 
-Array = Any
+Array = Any  # dense, or compressed rows: see cells
 OWN_BYTES = 1 << 10  # of a recipe, pickled, without what it rests on
 LANDMARK = 1 << 15  # bytes of recipes that a job carries without need
 
@@ -84,8 +86,12 @@ class Recipe:
 
     @property
     def row_bytes(self) -> int:
-        """About the bytes of a row."""
-        return self.format.row_bytes(self.cols)
+        """The bytes of a row, about: a panel that would be too large cell by cell was cut for sparse rows."""
+        return min(self.format.row_bytes(self.cols), max(1, DENSE_ROOM // self.cut.step))
+
+    def bytes_of(self, panel: int) -> int:
+        """The bytes of a block."""
+        return len(range(*self.cut.limits(panel))) * self.row_bytes
 
     @cached_property
     def weight(self) -> int:
@@ -118,7 +124,7 @@ def _weight(part: Any) -> int:
             return sum(map(_weight, part))
     if is_dataclass(part):
         return sum(_weight(getattr(part, field.name)) for field in fields(part))
-    return int(getattr(part, "nbytes", 0))
+    return array_bytes(part)
 
 
 class Store:

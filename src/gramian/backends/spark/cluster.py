@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from time import perf_counter
 from typing import Any, TypeVar
 
 from gramian.backends.spark import session as sessions
@@ -30,12 +31,13 @@ from gramian.backends.spark.given import Arrays, pieces_of
 from gramian.backends.spark.lineage import landmarks, pickled
 from gramian.backends.spark.moves import Blocks, Moves, in_rounds
 from gramian.backends.spark.work import SCHEMA, Keep, Missed, Refusal, Step, Task
-from gramian.errors import OperationError, SizeError
+from gramian.cost.placement import MOST_BACK
+from gramian.runtime.statistics import JOB_TIME, MADE_AGAIN, RECEIVED, SENT, SHUFFLED, SPARK_JOBS, Count, uncounted
 
 Table = Any  # a pyspark DataFrame
 T = TypeVar("T")
 AnyTask = TypeVar("AnyTask", bound=Task)
-SMALL = 1 << 25  # bytes of a result that comes back to the driver
+SMALL = MOST_BACK  # bytes of a partial result that the driver takes
 LARGEST_GIVEN = 1 << 28  # bytes of the driver's operands of one job
 CANCEL = 30.0  # seconds that a job has to end when it is told to
 
@@ -47,8 +49,9 @@ class Cluster:
     that has the blocks of that panel, as long as it lives.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, count: Count = uncounted) -> None:
         self.session = session
+        self.count = count
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
@@ -99,17 +102,18 @@ class Cluster:
         answers = self._until_all_is_there(step, wanted, partial(self._answers, step, cut))
         return [answers[panel] for panel in sorted(answers)]
 
-    def make(self, recipe: Recipe) -> None:
-        """Have the blocks of a matrix made."""
+    def make(self, recipe: Recipe) -> int | None:
+        """Have the blocks of a matrix made; the number of cells that they store, if they say so."""
         cut = recipe.cut
         if not isinstance(recipe, Scattered) or not self._has_several_machines:
-            self.run(Keep(recipe), cut)
-            return
+            return int(sum(self.run(Keep(recipe), cut)))
         rounds = -(-cut.rows * recipe.row_bytes // (ROUND * len(self.anchors)))
         for number in range(rounds):
             to = {panel: anchor_of(panel, len(self.anchors), cut) for panel in range(number, cut.panels, rounds)}
             receiver = ReceiveParts(*self._now(), recipe.name, pickled(recipe, self._arrays))
             self._move(SendParts(recipe, to), recipe.base.cut, range(recipe.base.cut.panels), receiver)
+            self.count(SHUFFLED, sum(recipe.bytes_of(panel) for panel in to))
+        return None
 
     def _until_all_is_there(
         self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
@@ -124,7 +128,8 @@ class Cluster:
             names = set(missed.values())
             everything = names <= tried
             tried |= names
-            self._arrays.missed(names)
+            again = names - self._arrays.missed(names)
+            self.count(MADE_AGAIN, sum(name in again for name in missed.values()))
             used: set[str] = set()
             recipes = landmarks(step, None if everything else tried, self._arrays, used)
             self._send(used)
@@ -133,8 +138,18 @@ class Cluster:
         return _checked(answers)
 
     def _answers(self, step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-        found = self._execute(self._task(Task, step, cut, wanted, recipes))
-        return {panel: pickle.loads(answer) for panel, answer in found}
+        task = self._task(Task, step, cut, wanted, recipes)
+        return self._counted(lambda: self._execute(task), task.size)
+
+    def _counted(self, job: Callable[[], Iterable[tuple[int, bytes]]], sent: int) -> dict[int, Any]:
+        """The answers of a job that carries so many bytes."""
+        start = perf_counter()
+        found = dict(job())
+        self.count(SPARK_JOBS, 1)
+        self.count(JOB_TIME, round(1e6 * (perf_counter() - start)))
+        self.count(SENT, sent)
+        self.count(RECEIVED, sum(map(len, found.values())))
+        return {panel: pickle.loads(answer) for panel, answer in found.items()}
 
     def _task(
         self, kind: type[AnyTask], step: Step, cut: Cut, wanted: Collection[int], recipes: Mapping[str, bytes]
@@ -168,6 +183,7 @@ class Cluster:
                 to = {panel: [self._anchor_on(machine, panel) for machine in some[panel]] for panel in some}
                 receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in to})
                 self._move(SendBlocks(recipe, to), recipe.cut, to, receiver)
+                self.count(SHUFFLED, sum(recipe.bytes_of(panel) * len(machines) for panel, machines in some.items()))
                 self._copies |= {((recipe.name, panel), machine) for panel in some for machine in some[panel]}
 
     def _anchor_on(self, machine: int, number: int) -> int:
@@ -177,8 +193,8 @@ class Cluster:
 
     def _move(self, sender: Sender, cut: Cut, wanted: Collection[int], receiver: Receiver) -> None:
         def job(again: Collection[int], recipes: Mapping[str, bytes]) -> dict[int, Any]:
-            found = self._exchange(self._task(SendTask, sender, cut, wanted, recipes), receiver)
-            return {panel: pickle.loads(answer) for panel, answer in found}
+            task = self._task(SendTask, sender, cut, wanted, recipes)
+            return self._counted(lambda: self._exchange(task, receiver), task.size)
 
         self._until_all_is_there(sender, wanted, job)
 
@@ -188,7 +204,8 @@ class Cluster:
             pieces = list(pieces_of(recipe, 0, [self._anchor_on(machine, 0) for machine in machines]))
             self.jobs += 1
             receiver = ReceiveFiles(*self._now(), {0: (recipe.name, 0)})
-            assert not list(self._exchange(pieces, receiver))
+            size = sum(len(piece.cells) for piece in pieces)
+            assert not self._counted(partial(self._exchange, pieces, receiver), size)
             self._arrays.arrived(recipe, machines)
 
     # -- Spark ---------------------------------------------------------------------------------------------------------
@@ -234,7 +251,10 @@ class Cluster:
         Raises:
             OperationError: a job failed.
         """
-        future = self._callers.submit(work)
+        try:
+            future = self._callers.submit(work)
+        except RuntimeError:  # when Python ends, no thread starts any more
+            return work()
         try:
             return future.result()
         except KeyboardInterrupt:
@@ -249,7 +269,7 @@ class Cluster:
 def _checked(answers: dict[int, Any]) -> dict[int, Any]:
     for _, answer in sorted(answers.items()):
         if isinstance(answer, Refusal):
-            raise (SizeError if answer.of_sizes else OperationError)(answer.message, answer.hint)
+            raise answer.kind(answer.message, answer.hint)
     return answers
 
 

@@ -14,9 +14,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from gramian.backends.spark.blocks import Array, Recipe, Store
+from gramian.backends.spark.cells import load, save, settled
 from gramian.backends.spark.lineage import loaded
 from gramian.backends.spark.work import Step, Task, answer_batch
 
@@ -180,7 +179,7 @@ class SendParts(Sender):
         for target, anchor in self.to.items():
             if panel in self.recipe.parts(target):
                 out = io.BytesIO()
-                np.save(out, self.recipe.part(target, panel, block))
+                save(out, self.recipe.part(target, panel, block))
                 found.append(Piece(anchor, target, panel, out.getvalue()))
         return found
 
@@ -194,6 +193,6 @@ class ReceiveParts(Receiver):
 
     def receive(self, item: int, pieces: Iterator[Piece], store: Store) -> None:
         recipe = loaded(self.recipe, store)
-        parts = [(piece.part, np.load(io.BytesIO(piece.cells))) for piece in pieces]
+        parts = [(piece.part, load(io.BytesIO(piece.cells), recipe.dtype)) for piece in pieces]
         if len(parts) == len(recipe.parts(item)):  # else somebody could not send, and the job will be run again
-            store.write(self.name, item, recipe.together(item, parts))
+            store.write(self.name, item, settled(recipe.together(item, parts), recipe.dtype))

@@ -2,7 +2,7 @@
 
 The driver looks at the beginnings of files, and says which panel is where. Workers count the lines of text files, parse
 them with the readers that serve on one machine, and write with the writers of that. What suits none of this is read on
-the driver: sparse matrices, URLs, HDF5, text files whose cells are in no order.
+the driver: URLs, HDF5, text files whose cells are in no order, a sparse matrix in one file of format binary.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gramian.backends.spark.blocks import Cut
+from gramian.backends.spark.cells import row_bytes
 from gramian.backends.spark.frame import SparkFrame, frame_bytes, frames_in_memory
 from gramian.backends.spark.frame_files import read_frame
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
@@ -27,6 +28,7 @@ from gramian.backends.spark.parts import (
     Extents,
     FromCells,
     FromPieces,
+    FromSparsePieces,
     Group,
     InPlace,
     Lines,
@@ -39,7 +41,7 @@ from gramian.backends.spark.parts import (
 from gramian.errors import OperationError
 from gramian.io import binary, csv, mm, parquet, remote, resolve
 from gramian.io.chunks import Place, places, places_in
-from gramian.io.files import first_bytes, missing_file, total_bytes
+from gramian.io.files import missing_file, total_bytes
 from gramian.io.plan import ReadPlan
 from gramian.io.reading import check_size
 from gramian.io.replacement import delete, temporary_name
@@ -86,7 +88,7 @@ def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -
     if plan.data_type != "matrix" or plan.nnz is not None or plan.format not in _READERS:
         return None
     plan = replace(plan, path=os.path.abspath(plan.path))
-    if plan.rows and plan.cols and plan.rows * plan.cols * backend.cell_bytes < backend.least:
+    if plan.rows and plan.cols and backend.stays(plan.rows * plan.cols * backend.cell_bytes):
         return None
     found = _READERS[plan.format](backend, plan)
     if found is not None:
@@ -97,17 +99,21 @@ def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -
 def _is_small(backend: SparkBackend, path: str) -> bool:
     """A file too small to be looked at twice; compressed ones may hold a hundred times as much."""
     try:
-        return total_bytes(path) * 100 < backend.least
+        return backend.stays(total_bytes(path) * 100)
     except (OSError, OperationError):
         return True
 
 
 def _read_npy(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
-    if first_bytes(plan.path, 16).startswith(binary.ZIP):
-        return None
-    units = [(rows, partial(Cells, Seen.now(path))) for path, rows in binary.parts(plan.path)]
-    cut = cut_of(plan.rows or 0, plan.cols or 0, backend.cell_bytes)
-    return matrix_of(backend, InPlace, plan, cut, units)
+    parts = binary.parts(plan.path)
+    units = [(rows, partial(Cells, Seen.now(path))) for path, rows in parts]
+    if not any(map(binary.is_sparse_file, (path for path, _ in parts))):
+        cut = cut_of(plan.rows or 0, plan.cols or 0, backend.cell_bytes)
+        return matrix_of(backend, InPlace, plan, cut, units)
+    if len(parts) == 1:
+        return None  # a worker would have to read all of it for each panel
+    cut = Cut(plan.rows or 0, max(rows for _, rows in parts))
+    return matrix_of(backend, FromPieces, plan, cut, units)
 
 
 def _read_parquet(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
@@ -128,7 +134,7 @@ def _group(file: Seen, number: int, first: int, last: int) -> Piece:
 
 def _read_lines(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     """csv and libsvm: a line is a row."""
-    if total_bytes(plan.path) // 2 * backend.cell_bytes < backend.least:  # a cell takes two bytes or more
+    if backend.stays(total_bytes(plan.path) // 2 * backend.cell_bytes):  # a cell takes two bytes or more
         return None
     chunks = _seen(places(plan.path, skip_header=plan.header))
     if not chunks:
@@ -139,13 +145,15 @@ def _read_lines(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     if None in counts:
         return None
     rows, stored = (sum(numbers) for numbers in zip(*counts, strict=True))
-    if rows * cols * backend.cell_bytes < backend.least or _is_sparse(plan, chunks, rows, cols, stored):
+    sparsity = _sparsity(plan, chunks, rows, cols, stored)
+    if backend.stays(rows * row_bytes(cols, backend.cell_bytes, sparsity)):
         return None
     units: list[Unit] = [
         (count, partial(_lines, file, place)) for (file, place), (count, _) in zip(chunks, counts, strict=True)
     ]
     plan = replace(plan, rows=plan.rows or rows, cols=cols)
-    return matrix_of(backend, FromPieces, plan, cut_of(rows, cols, backend.cell_bytes), units)
+    cut = cut_of(rows, cols, backend.cell_bytes, sparsity=sparsity)
+    return matrix_of(backend, FromPieces if sparsity == 1 else FromSparsePieces, plan, cut, units)
 
 
 def _lines(file: Seen, place: Place, first: int, last: int) -> Piece:
@@ -156,26 +164,30 @@ def _columns(plan: ReadPlan, place: Place) -> int:
     return place.read().text.partition(b"\n")[0].count(plan.sep.encode()) + 1
 
 
-def _is_sparse(plan: ReadPlan, chunks: Sequence[tuple[Seen, Place]], rows: int, cols: int, stored: int) -> bool:
-    """Does the driver's reader make a sparse matrix of it?"""
+def _sparsity(plan: ReadPlan, chunks: Sequence[tuple[Seen, Place]], rows: int, cols: int, stored: int) -> float:
+    """About the share of the cells that is not zero; 1 if the matrix is to be dense, as the driver's reader has it."""
     if plan.format == "libsvm":
-        return worth(rows * cols, stored + rows)
+        return _if_worth(rows * cols, stored + rows)
     if rows * cols < LARGEST_ZERO:
-        return False
+        return 1.0
     import numpy as np
 
     cells = csv.parse_chunk(chunks[0][1].read(), cols, plan)
-    return worth(cells.size, int(np.count_nonzero(cells)))
+    return _if_worth(cells.size, int(np.count_nonzero(cells)))
+
+
+def _if_worth(cells: int, stored: int) -> float:
+    return stored / cells if worth(cells, stored) else 1.0
 
 
 def _read_cells(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     """Formats text and mm: a line is a cell."""
     rows, cols = plan.rows or 0, plan.cols or 0
-    if rows * cols * backend.cell_bytes < backend.least:
+    if backend.stays(rows * cols * backend.cell_bytes):
         return None
     if plan.format == "mm":
         start = mm.first_cell(plan.path)
-        if start is None or worth(rows * cols, mm.sizes(plan.path)[2]):
+        if start is None:
             return None
         chunks = _seen(places_in(plan.path, start))
     else:
@@ -186,15 +198,17 @@ def _read_cells(backend: SparkBackend, plan: ReadPlan) -> SparkMatrix | None:
     # Of cells that occur twice, format text takes the last one, and mm the sum.
     if plan.format == "mm" and not _ascending(extents):
         return None
-    cut = cut_of(rows, cols, backend.cell_bytes)
+    sparsity = _if_worth(rows * cols, sum(extent.count for extent in extents))
+    if backend.stays(rows * row_bytes(cols, backend.cell_bytes, sparsity)):
+        return None
+    cut = cut_of(rows, cols, backend.cell_bytes, sparsity=sparsity)
     by_panel: list[list[tuple[Seen, Place]]] = [[] for _ in range(cut.panels)]
     for chunk, extent in zip(chunks, extents, strict=True):
         if extent.count:
             for panel in range(extent.first // cut.step, extent.last // cut.step + 1):
                 by_panel[panel].append(chunk)
     reads = sum(map(len, by_panel))
-    sparse = worth(rows * cols, sum(extent.count for extent in extents))
-    if sparse or reads > cut.panels + MOST_OVERLAP * len(chunks):
+    if reads > cut.panels + MOST_OVERLAP * len(chunks):
         return None
     return _placed(backend, lambda name, dtype: FromCells(name, cut, cols, dtype, plan, tuple(map(tuple, by_panel))))
 
@@ -224,7 +238,8 @@ def _placed(backend: SparkBackend, recipe: Callable[[str, str], Any]) -> SparkMa
     from gramian.backends.spark.make import placed
 
     found = placed(backend, recipe)
-    backend.cluster.make(found.recipe)
+    stored = backend.cluster.make(found.recipe)  # at once, so that what is wrong is said here
+    found.sparsity = found.sparsity if stored is None else stored / max(1, found.size)
     return found
 
 
@@ -272,7 +287,7 @@ def on_driver(value: Any) -> Any:
         return DiskTranspose(on_driver(value.base))
     if type(value) is not SparkMatrix:
         return value
-    return value.load() if value.recipe.cut.panels == 1 else value.on_disk
+    return value.load() if value.loads_sparse or value.recipe.cut.panels == 1 else value.on_disk
 
 
 def _folder_of_parts(matrix: Any, target: str, options: Mapping[str, Any]) -> int:

@@ -12,7 +12,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from gramian.backends.spark import cells
 from gramian.ir.frame import Frame, default_names
+from gramian.ir.sparse import is_sparse
 
 Block = Any
 FRAME = "frame"
@@ -20,7 +22,7 @@ TEXT_BYTES = 16  # of a cell of a frame, where nothing else tells
 
 
 class Cells:
-    """Arrays of one type, as .npy files."""
+    """Cells of one type, dense or in compressed rows, as .npy files."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
@@ -29,26 +31,33 @@ class Cells:
         """About what a row of so many columns takes."""
         return cols * self.dtype.itemsize
 
+    def stored(self, block: Block) -> int:
+        """How many cells are kept."""
+        return cells.stored_cells(block)
+
     def settled(self, made: Any) -> Block:
         """What a recipe made, as it is kept."""
-        return np.ascontiguousarray(made, self.dtype)
+        return cells.settled(made, self.dtype)
 
     def save(self, out: IO[bytes], block: Block) -> None:
-        np.save(out, block)
+        cells.save(out, block)
 
     def load(self, place: Path) -> Block | None:
         """The block, mapped into memory; None if it is not there, or not whole."""
         try:
             found = np.load(place, mmap_mode="r")
+            if found.ndim == 1:  # SciPy may put a matrix into order in its own arrays: in memory, not in the file
+                return cells.unpacked(np.asarray(np.load(place, mmap_mode="c")), None, self.dtype)
         except (OSError, ValueError, EOFError):
             return None
         return found if found.dtype == self.dtype else None
 
     def rows(self, block: Block, first: int, last: int) -> Block:
-        return block[first:last]
+        """SciPy would copy them, even all of them."""
+        return block if (first, last) == (0, block.shape[0]) else block[first:last]
 
     def columns(self, block: Block, first: int, last: int | None) -> Block:
-        return block[:, first:last]
+        return block if (first, last) == (0, None) else block[:, first:last]
 
     def take(self, block: Block, numbers: Any) -> Block:
         """The rows with these numbers."""
@@ -56,13 +65,11 @@ class Cells:
 
     def sent(self, block: Block) -> Block:
         """The same without the file that it is in, to be pickled."""
-        return np.array(block, self.dtype)
+        return block if is_sparse(block) else np.ascontiguousarray(block)
 
     def joined(self, parts: Sequence[Block], cols: int) -> Block:
         """Rows one below the other."""
-        if not parts:
-            return np.empty((0, cols), self.dtype)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return cells.stacked(parts) if parts else np.empty((0, cols), self.dtype)
 
 
 class Columns:
@@ -70,6 +77,9 @@ class Columns:
 
     def row_bytes(self, cols: int) -> int:
         return cols * TEXT_BYTES
+
+    def stored(self, block: Block) -> int:
+        return int(block.shape[0] * block.shape[1])
 
     def settled(self, made: Any) -> Block:
         return made

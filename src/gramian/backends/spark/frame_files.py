@@ -134,7 +134,7 @@ def read_bytes(place: Place) -> bytes:
 
 def _read_csv(backend: SparkBackend, plan: ReadPlan) -> SparkFrame | None:
     size = total_bytes(plan.path)
-    found = _chunks(plan) if size >= backend.least else None
+    found = None if backend.stays(size) else _chunks(plan)
     if found is None:
         return None
     names, chunks = found
@@ -206,7 +206,7 @@ def _records(file: Seen, start: int, stop: int, names: tuple[str, ...], first: i
 def _read_parquet(backend: SparkBackend, plan: ReadPlan) -> SparkFrame | None:
     groups, size, columns = parquet.frame_groups(plan.path)
     rows = sum(count for _, _, count in groups)
-    if size < backend.least or not rows:
+    if backend.stays(size) or not rows:
         return None
     seen = {path: Seen.now(path) for path, _, _ in groups}
     units: list[Unit] = [(count, partial(_group, seen[path], number)) for path, number, count in groups]

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
+from gramian.backends.spark.cells import row_bytes
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
-from gramian.ir.disk import DiskMatrix, DiskTranspose, InPanels
+from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, InPanels, SparsePanels
+from gramian.ir.sparse import array_bytes, by_rows, densify, is_sparse, worth
 
+T = TypeVar("T")
+KEPT = 1 << 24  # bytes of a matrix of which the driver keeps a copy
 PANEL_BYTES = 1 << 25  # of a panel: large enough for a task to be worth while, small enough for several in a worker
 
 
-def cut_of(rows: int, cols: int, cell: int, multiple: int = 1) -> Cut:
-    """Panels of about PANEL_BYTES, each of a multiple of so many rows."""
-    step = max(1, PANEL_BYTES // max(1, cols * cell))
+def cut_of(rows: int, cols: int, cell: int, multiple: int = 1, sparsity: float = 1.0) -> Cut:
+    """Panels of which about PANEL_BYTES are stored, each of a multiple of so many rows."""
+    step = max(1, PANEL_BYTES // max(1, row_bytes(cols, cell, sparsity)))
     return Cut(rows, max(multiple, step // multiple * multiple))
 
 
 class OnCluster:
-    """What has its rows as blocks on a cluster."""
+    """What has its rows as blocks on a cluster.
 
-    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
+
+    `sparsity` is the share of the cells that its blocks store, as far as that is known before they are made.
+    """
+
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str, sparsity: float = 1.0) -> None:
         self.recipe = recipe
+        self.sparsity = sparsity
         self.base: list[Any] = []  # those whose blocks it reads, which stay meanwhile
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
@@ -44,18 +54,20 @@ class OnCluster:
         self._end.detach()
 
     def fetched(self, rows: tuple[int, int], cols: tuple[int, int | None] = (0, None)) -> Any:
-        """Some cells on the driver, in one job over the panels that have them."""
+        """Some rows and columns on the driver, dense or sparse, in one job over the panels that have them."""
         cut = self.recipe.cut
         panels = rows[0] // cut.step, -(-rows[1] // cut.step)
         parts = self.cluster.run(Fetch(self.recipe, *rows, cols), cut, panels) if rows[1] > rows[0] else []
-        return self.recipe.format.joined(parts, self.recipe.cols)
+        format = self.recipe.format
+        return format.settled(format.joined(parts, len(range(*slice(*cols).indices(self.recipe.cols)))))
 
 
 class SparkMatrix(OnCluster, InPanels):
     """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
 
-    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str) -> None:
-        super().__init__(recipe, cluster, folder)
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str, sparsity: float = 1.0) -> None:
+        super().__init__(recipe, cluster, folder, sparsity)
+        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
         self.shape = recipe.cut.rows, recipe.cols
         self.dtype = np.dtype(recipe.dtype)
 
@@ -65,12 +77,33 @@ class SparkMatrix(OnCluster, InPanels):
     def __reduce__(self) -> Any:
         return _on_disk, (self.load(), self.folder)
 
+    @property
+    def nbytes(self) -> int:
+        return self.stored_bytes(*self.shape)
+
+    @property
+    def loads_sparse(self) -> bool:
+        return worth(self.size, int(self.size * self.sparsity))
+
+    def stored_bytes(self, rows: int, cols: int) -> int:
+        """About the bytes of so many of its rows and columns in memory."""
+        return rows * row_bytes(cols, self.dtype.itemsize, self.sparsity)
+
     def panel(self, first: int, last: int) -> Array:
-        return self.fetched((first, last))
+        return densify(self.fetched((first, last)))
 
     def load(self) -> Array:
-        """The whole matrix in the driver's memory."""
-        return self.panel(0, self.shape[0])
+        """The whole matrix in the driver's memory, sparse if that is worth it. A small one stays there, since loops ask
+        for it again and again.
+        """
+        if self._copy is not None and self._copy[0] is self.recipe:
+            return self._copy[1]
+        found = self.fetched((0, self.shape[0]))
+        if array_bytes(found) <= KEPT:
+            if not is_sparse(found):
+                found.flags.writeable = False
+            self._copy = self.recipe, found
+        return found
 
     def __getitem__(self, key: tuple[int | slice, int | slice]) -> Any:
         rows, cols = key
@@ -81,15 +114,20 @@ class SparkMatrix(OnCluster, InPanels):
 
     def rows(self, first: int, last: int) -> SparkMatrix:
         """Some rows, as a distributed matrix."""
-        found = SparkMatrix(rows_recipe(self.recipe, self.cluster.fresh(), first, last), self.cluster, self.folder)
+        recipe = rows_recipe(self.recipe, self.cluster.fresh(), first, last)
+        found = SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
         found.base = [self]
         return found
 
     def panels(self, cells: int = 0) -> Iterator[tuple[int, Array]]:
-        """All rows as they are cut, whatever number of cells is asked for: each panel is a job."""
+        """All rows. Each panel is a job, and comes whole if it is dense, whatever number of cells is asked for."""
         for number in range(self.recipe.cut.panels):
             first, last = self.recipe.cut.limits(number)
-            yield first, self.panel(first, last)
+            rows = self.fetched((first, last))
+            if is_sparse(rows):
+                yield from ((first + at, part) for at, part in SparsePanels(by_rows(rows)).panels(cells or BATCH))
+            else:
+                yield first, rows
 
     def reshaped(self, rows: int, cols: int) -> DiskMatrix:
         return self.on_disk.reshaped(rows, cols)
@@ -111,10 +149,10 @@ class SparkMatrix(OnCluster, InPanels):
         from gramian.backends.spark.ways.recipes import Turned
 
         rows, cols = self.shape
-        cut = cut_of(cols, rows, self.dtype.itemsize)
+        cut = cut_of(cols, rows, self.dtype.itemsize, sparsity=self.sparsity)
         recipe = Turned(self.cluster.fresh(), cut, rows, self.recipe.dtype, self.recipe)
         self.cluster.make(recipe)
-        return SparkMatrix(recipe, self.cluster, self.folder)
+        return SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
 
     def writable(self) -> SparkMatrix:
         """A matrix of its own with the same cells, to write into."""
@@ -137,7 +175,49 @@ def rows_recipe(base: Recipe, name: str, first: int, last: int) -> Rows:
     return Rows(name, Cut(last - first, base.cut.step), base.cols, base.dtype, base, first)
 
 
-def _on_disk(cells: Array, folder: str) -> DiskMatrix:
+def distributed(recipe: Recipe, like: OnCluster, stored: int | None) -> SparkMatrix:
+    """The matrix of a recipe whose blocks are made, and store so many cells; unless that is known, the same share."""
+    sparsity = like.sparsity if stored is None else stored / max(1, recipe.cut.rows * recipe.cols)
+    return SparkMatrix(recipe, like.cluster, like.folder, sparsity)
+
+
+def _on_disk(cells: Array, folder: str) -> Any:
+    if is_sparse(cells):
+        return cells
     found = DiskMatrix.new((cells.shape[0], cells.shape[1]), folder, cells.dtype)
     found.write(0, cells)
     return found
+
+
+# -- cuts of several matrices --------------------------------------------------------------------------------------------
+
+
+def finest(matrices: Sequence[Any]) -> Cut:
+    """The cut of those that are distributed, with the smallest panels if there are several."""
+    return min((m.recipe.cut for m in matrices if isinstance(m, OnCluster)), key=lambda cut: cut.step)
+
+
+def dense_cut(matrices: Sequence[Any], cols: int = 1) -> Cut:
+    """The same with panels that are small enough for sparse matrices among them, and a result of so many columns, to be
+    dense.
+    """
+    cut = finest(matrices)
+    sparse = [m for m in matrices if isinstance(m, SparkMatrix) and m.sparsity < 1]
+    if not sparse:
+        return cut
+    small = cut_of(cut.rows, max(cols, *(m.shape[1] for m in sparse)), sparse[0].dtype.itemsize)
+    return min(cut, small, key=lambda cut: cut.step)
+
+
+def in_panels(matrices: Sequence[Any], run: Callable[[Cut], T]) -> T:
+    """What `run` gives with the panels of these matrices; with smaller ones if it needs larger panels cell by cell than
+    there is room for.
+    """
+    cut = finest(matrices)
+    try:
+        return run(cut)
+    except TooDenseError:
+        small = dense_cut(matrices)
+        if small.step == cut.step:
+            raise
+        return run(small)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gramian.backends.spark.blocks import OWN_BYTES, Array, Cut, Recipe, Store
+from gramian.backends.spark.cells import as_worth, stacked
 from gramian.backends.spark.work import Step
 from gramian.errors import OperationError
 from gramian.io import binary, csv, libsvm, parquet, text
@@ -27,6 +28,7 @@ from gramian.io.plan import ReadPlan
 from gramian.io.rows import nonzeros
 from gramian.io.writing import fill, fill_frame
 from gramian.ir.frame import Frame
+from gramian.ir.sparse import worth
 
 Unit = tuple[int, Callable[[int, int], "Piece"]]  # so many rows, and how to get some of them
 PIECE_BYTES = 100  # about what the place of some rows in a file takes in a job
@@ -112,7 +114,7 @@ class Lines(Piece):
     def rows(self, plan: ReadPlan, cols: int) -> Array:
         chunk = self._exact().read()
         if plan.format == "libsvm":
-            return libsvm.parse_chunk(chunk, plan).toarray()
+            return libsvm.parse_chunk(chunk, plan)
         return csv.parse_chunk(chunk, cols, plan).reshape(-1, cols)
 
     def joined(self, other: Piece) -> Piece | None:
@@ -170,7 +172,15 @@ class FromPieces(Recipe):
         for piece in self.pieces[panel]:
             piece.file.check()
             found.append(piece.rows(self.plan, self.cols))
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        return stacked(found)
+
+
+@dataclass(frozen=True)
+class FromSparsePieces(FromPieces):
+    """The same where most cells are zero."""
+
+    def make(self, panel: int, store: Store) -> Array:
+        return as_worth(super().make(panel, store))
 
 
 @dataclass(frozen=True)
@@ -200,12 +210,17 @@ class FromCells(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        out = np.zeros((last - first, self.cols), self.dtype)
+        found = []
         for file, place in self.places[panel]:
             file.check()
             i, j, values = text.cells_in(self.plan, place.read())
             here = (i >= first) & (i < last)
-            out[i[here] - first, j[here]] = values[here]
+            found.append((i[here] - first, j[here], values[here]))
+        if worth((last - first) * self.cols, sum(len(values) for _, _, values in found)):
+            return text.sparse_of(last - first, self.cols, found)
+        out = np.zeros((last - first, self.cols), self.dtype)
+        for i, j, values in found:
+            out[i, j] = values
         return out
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.local.fused.panels import is_partial, merged
+from gramian.backends.spark.blocks import Cut
+from gramian.backends.spark.cells import settled, stacked
 from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import SparkMatrix, distributed, in_panels
 from gramian.backends.spark.work import Given, PipelineStep, Result
+from gramian.ir.disk import SparsePanels
 from gramian.ir.fused import Pipeline, Role, panel_operands, role_of, whole_operands
 from gramian.ir.node import Node
+from gramian.ir.sparse import array_bytes, is_sparse
 from gramian.runtime.backend import Kernel
 
 if TYPE_CHECKING:
@@ -52,46 +58,55 @@ class DistributedPipeline:
         operands = tuple(self._whole(at, operand) for at, operand in enumerate(operands))
         if not all(map(_can_travel, operands)) or sum(map(_size, operands)) > LARGEST_GIVEN:
             return self.local(*operands)
-        return self._run(bases[0], operands)
+        return in_panels(bases, lambda cut: self._run(bases[0], operands, cut))
 
     def _whole(self, at: int, operand: Any) -> Any:
         """A distributed operand that every panel needs has to be in the driver's memory, unless it is read by panels too."""
         if isinstance(operand, SparkMatrix) and at not in self.panels:
             return self.backend.home.loaded([operand], "an operand of a product or of broadcasting")[0]
-        return operand
+        return operand.stored if isinstance(operand, SparsePanels) else operand
 
-    def _run(self, base: SparkMatrix, operands: Sequence[Any]) -> Any:
-        cut, cluster = base.recipe.cut, base.cluster
+    def _run(self, base: SparkMatrix, operands: Sequence[Any], cut: Cut) -> Any:
+        cluster = base.cluster
         kept = tuple(cluster.fresh() if self._stays(root, base) else None for root in self.pipeline.roots)
         sources = tuple(
             operand.recipe if isinstance(operand, SparkMatrix) else Given(operand, at in self.panels)
             for at, operand in enumerate(operands)
         )
         step = PipelineStep(self.text, sources, cut, kept, self.backend.precision)
-        answers = cluster.run(step, cut)
-        found = tuple(
-            SparkMatrix(Result(name, cut, root.type.cols or 0, str(base.dtype), step, at), cluster, base.folder)
-            if name is not None
-            else self._together(root, [answer[at] for answer in answers])
-            for at, (name, root) in enumerate(zip(kept, self.pipeline.roots, strict=True))
-        )
-        return found if len(found) > 1 else found[0]
+        try:
+            answers = cluster.run(step, cut)
+        except TooDenseError:
+            for given in filter(None, kept):
+                cluster.forget(given)
+            raise
+        found = []
+        for at, (name, root) in enumerate(zip(kept, self.pipeline.roots, strict=True)):
+            parts = [answer[at] for answer in answers]
+            if name is None:
+                found.append(self._together(root, parts))
+            else:
+                recipe = Result(name, cut, root.type.cols or 0, str(base.dtype), step, at)
+                found.append(distributed(recipe, base, sum(parts)))
+        return tuple(found) if len(found) > 1 else found[0]
 
     def _stays(self, root: Node, base: SparkMatrix) -> bool:
         """Is the result a distributed matrix?"""
         size = self.pipeline.rows * (root.type.cols or 0) * base.dtype.itemsize
-        return not is_partial(root) and not self.backend.comes_back(size)
+        return not is_partial(root) and not self.backend.comes_back(size, beside=True)
 
     def _together(self, root: Node, parts: Sequence[Any]) -> Any:
         """The result of those of the panels."""
         if not is_partial(root):
-            return np.concatenate(parts)
+            return stacked(parts)
+        if any(map(is_sparse, parts)):  # a product: other aggregates are dense
+            return settled(reduce(add, parts), parts[0].dtype)
         return merged(root, parts, self.backend.kernel_in_memory(root.op))
 
 
 def _can_travel(operand: Any) -> bool:
-    return isinstance(operand, SparkMatrix | np.ndarray | int | float | bool)
+    return isinstance(operand, SparkMatrix | np.ndarray | int | float | bool) or is_sparse(operand)
 
 
 def _size(operand: Any) -> int:
-    return operand.nbytes if isinstance(operand, np.ndarray) else 0
+    return 0 if isinstance(operand, SparkMatrix) else array_bytes(operand)

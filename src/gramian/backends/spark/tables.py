@@ -30,7 +30,7 @@ from gramian.io import binary
 from gramian.io.plan import ReadPlan
 from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import default_names
-from gramian.ir.sparse import is_sparse
+from gramian.ir.sparse import densify
 
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
@@ -263,7 +263,7 @@ class _GiveCells(GiveRows):
         self.array = array
 
     def batch(self, rows: Any, first: int) -> Any:
-        return batch_of(rows, first, self.names, self.array, self.row)
+        return batch_of(densify(rows), first, self.names, self.array, self.row)
 
 
 def table_of(backend: SparkBackend, value: Any, array: str | None = None, row: str | None = None) -> Table:
@@ -272,7 +272,7 @@ def table_of(backend: SparkBackend, value: Any, array: str | None = None, row: s
         return table_of_matrix(value, array, row)
     import pyarrow
 
-    cells = value.toarray() if is_sparse(value) else value.load() if is_on_disk(value) else value
+    cells = densify(value.load() if is_on_disk(value) else value)
     names = named(cells.shape[1], array, row)
     step = max(1, len(cells) // 64)
     batches = [batch_of(cells[first : first + step], first, names, array, row) for first in range(0, len(cells), step)]

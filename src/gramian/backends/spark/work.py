@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -10,15 +12,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.cells import DENSE_ROOM, settled, stored_cells
 from gramian.backends.spark.formats import format_for
 from gramian.backends.spark.lineage import MissingBlockError, answered, loaded
 from gramian.errors import OperationError, SizeError
+from gramian.ir.sparse import densify, is_sparse, worth
 
 SCHEMA = "panel long, answer binary"
 MORE_MEMORY = "give workers more memory, or make the rows of the matrix shorter"
 DEFECT = "this is a defect of gramian; please report it"
+KINDS = (SizeError, TooDenseError, OperationError)  # of errors that the driver distinguishes
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,18 @@ class Task:
     cut: Cut
     wanted: Collection[int]  # of its panels
 
+    @property
+    def size(self) -> int:
+        """About how many bytes go with the job."""
+        return len(self.step) + sum(map(len, self.recipes.values()))
+
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         store = Store(self.session, self.recipes)
         for batch in batches:
             for name in batch.column(0).to_pylist():
                 for panel, answer in self.answers(self.anchors.index(name), store):
                     yield answer_batch(panel, answer)
+        settle()
 
     def answers(self, anchor: int, store: Store) -> Iterator[tuple[int, bytes]]:
         """What there is to answer where an anchor is."""
@@ -48,6 +60,20 @@ class Task:
         load = cache(lambda: loaded(self.step, store))
         for panel in panels:
             yield panel, answer_of(load, panel, store)
+
+
+_settled = 0  # modules that this worker had when it settled
+
+
+def settle() -> None:
+    """Spark's workers collect garbage after each task, which takes longer than most tasks if all that they imported is
+    looked through each time.
+    """
+    global _settled
+    if len(sys.modules) > _settled:
+        gc.collect()
+        gc.freeze()
+        _settled = len(sys.modules)
 
 
 def answer_batch(panel: int, answer: bytes) -> Any:
@@ -65,7 +91,7 @@ def answer_of(load: Callable[[], Step], panel: int, store: Store) -> bytes:
     except MissingBlockError as missing:
         return pickle.dumps(Missed(missing.name))
     except OperationError as error:
-        return pickle.dumps(Refusal(error.message, error.hint, isinstance(error, SizeError)))
+        return pickle.dumps(Refusal(error.message, error.hint, next(k for k in KINDS if isinstance(error, k))))
     except MemoryError as error:
         said = f": {error}" if str(error) else ""
         return pickle.dumps(Refusal(f"a worker of the cluster has not enough memory{said}", MORE_MEMORY))
@@ -79,7 +105,7 @@ class Refusal:
 
     message: str
     hint: str | None
-    of_sizes: bool = False
+    kind: type[OperationError] = OperationError
 
 
 @dataclass(frozen=True)
@@ -106,8 +132,9 @@ class Keep(Step):
     makes: ClassVar[bool] = True
     recipe: Recipe
 
-    def answer(self, panel: int, store: Store) -> None:
-        self.recipe.block(panel, store)
+    def answer(self, panel: int, store: Store) -> int:
+        """The number of cells that the block stores."""
+        return self.recipe.format.stored(self.recipe.block(panel, store))
 
 
 @dataclass(frozen=True)
@@ -134,7 +161,9 @@ class Given:
     by_panels: bool
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, np.ndarray):  # which the script may write into before a block is made again
+        if isinstance(self.value, np.ndarray) or is_sparse(
+            self.value
+        ):  # which the script may write into before a block is made again
             object.__setattr__(self, "value", self.value.copy())
 
 
@@ -170,7 +199,8 @@ def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int,
 class PipelineStep(Step):
     """A pipeline over one panel of its operands.
 
-    The results named in `kept` become blocks, under those names; the answer is the others: rows, or partial aggregates.
+    The results named in `kept` become blocks, under those names, and the answer has the number of cells that these store;
+    of the others, it has rows or partial aggregates.
     """
 
     pipeline: bytes
@@ -180,16 +210,21 @@ class PipelineStep(Step):
     precision: str
 
     def answer(self, panel: int, store: Store) -> list[Any]:
-        found = self.results(panel, store)
-        for name, result in zip(self.kept, found, strict=True):
+        answers = []
+        for name, result in zip(self.kept, self.results(panel, store), strict=True):
             if name is not None:
-                store.write(name, panel, result)
-        return [None if name is not None else result for name, result in zip(self.kept, found, strict=True)]
+                block = settled(result, result.dtype)
+                store.write(name, panel, block)
+            answers.append(result if name is None else stored_cells(block))
+        return answers
 
     def results(self, panel: int, store: Store) -> Sequence[Any]:
         first, last = self.cut.limits(panel)
         run = kernel(self.pipeline, last - first, self.precision)
-        found = run(*(rows_of(operand, first, last, store) for operand in self.operands))
+        operands = [rows_of(operand, first, last, store) for operand in self.operands]
+        if last - first == 1:  # of which a column is a single cell, as only the dense kernel knows
+            operands = [densify(operand) for operand in operands]
+        found = run(*operands)
         return found if isinstance(found, tuple) else (found,)
 
 
@@ -197,19 +232,32 @@ class PipelineStep(Step):
 def kernel(pipeline: bytes, rows: int, precision: str) -> Any:
     """The local backend's way to run a pipeline over so many rows, on the one core that a task has."""
     import gramian.ops  # noqa: F401  registers the operators
-    from gramian.backends.local import LocalBackend
+    from gramian.backends.local.fused.kernel import PipelineKernel
     from gramian.ir.cores import limited
     from gramian.ir.fused import Pipeline
 
     roots = pickle.loads(pipeline)
-    run = LocalBackend(precision).pipeline(Pipeline(roots, rows))
-    assert run is not None
+    backend, panel = panel_backend(precision), Pipeline(roots, rows)
+    run = PipelineKernel(panel, backend) if rows == 1 else backend.pipeline(panel)
 
     def on_one_core(*values: Any) -> Any:
         with limited(1):
             return run(*values)
 
     return on_one_core
+
+
+def panel_backend(precision: str) -> Any:
+    """The local backend, which refuses to make sparse panels dense that are too large for it."""
+    from gramian.backends.local import LocalBackend
+
+    class PanelBackend(LocalBackend):
+        goes_through_panels = False  # the driver gives smaller ones
+
+        def has_room_for(self, size: int) -> bool:
+            return size <= DENSE_ROOM
+
+    return PanelBackend(precision)
 
 
 @dataclass(frozen=True)
@@ -223,7 +271,7 @@ class Result(Recipe):
         found = self.step.results(panel, store)
         for at, name in enumerate(self.step.kept):
             if name is not None and at != self.index:
-                store.write(name, panel, found[at])
+                store.write(name, panel, settled(found[at], found[at].dtype))
         return found[self.index]
 
 
@@ -236,6 +284,9 @@ class Random(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
+        count = (last - first) * self.cols
+        if worth(count, int(count * self.cells.sparsity)):
+            return self.cells.rows(first, last)
         out = np.zeros((last - first, self.cols), self.dtype)
         rows = self.cells.block_rows
         for start in range(first, last, rows):
@@ -253,6 +304,18 @@ class Steps(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         return (np.arange(*self.cut.limits(panel), dtype=np.float64) * self.by + self.start).reshape(-1, 1)
+
+
+@dataclass(frozen=True)
+class Filled(Recipe):
+    """Equal cells."""
+
+    is_quick: ClassVar[bool] = True
+    value: float
+
+    def make(self, panel: int, store: Store) -> Array:
+        first, last = self.cut.limits(panel)
+        return np.full((last - first, self.cols), self.value, self.dtype)
 
 
 @dataclass(frozen=True)

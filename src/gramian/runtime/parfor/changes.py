@@ -10,7 +10,7 @@ import numpy as np
 
 from gramian.ir.disk import is_on_disk
 from gramian.ir.frame import Frame
-from gramian.ir.sparse import by_rows, is_sparse
+from gramian.ir.sparse import by_rows, densify, is_sparse
 from gramian.ir.values import ListValue
 
 Change = Callable[[Any], Any]  # gives the value with the change made to it; can be sent to another process
@@ -62,7 +62,7 @@ class Cells:
 
 
 def _cells(before: Any, after: Any) -> Cells:
-    before, after = (m.load() if is_on_disk(m) else m for m in (before, after))
+    before, after = (densify(m.load()) if is_on_disk(m) else m for m in (before, after))
     # Bits are compared, since NaN is not equal to itself, and -0 is equal to 0.
     bits = np.dtype(f"i{after.dtype.itemsize}")
     places = np.nonzero(np.ascontiguousarray(before).view(bits) != np.ascontiguousarray(after).view(bits))

@@ -36,7 +36,9 @@ def with_room(home: Home, op: Op, kernel: Kernel, values: tuple[Any, ...]) -> An
         return found
     what = describe_op(op)
     if on_disk:
-        return kernel(*home.loaded(values, what, result))
+        # Kernels for sparse operands ask for room themselves.
+        more = 0 if any(getattr(value, "loads_sparse", False) for value in values) else result
+        return kernel(*home.loaded(values, what, more))
     if not home.budget.loads(result):
         raise home.too_little(f"the result of {what}", result)
     return kernel(*values)

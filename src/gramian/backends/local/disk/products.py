@@ -20,6 +20,7 @@ from gramian.backends.local.fused.loops import NARROW
 from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import build
 from gramian.ir.op import Op
+from gramian.ir.sparse import densify
 
 PANEL = 1 << 22  # cells of the panels of a product: large enough for the library's own multiplication to be quick
 
@@ -35,9 +36,9 @@ def product(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
     if type(a) is DiskTranspose and home.keeps((rows, cols), (rows, cols)):
         return crossed(home, a.T, b)
     if type(b) is DiskTranspose and home.keeps(b.shape):
-        b = b.load()
+        b = densify(b.load())
     if is_on_disk(b) and home.keeps(b.shape, (1, cols)):
-        b = b.load()
+        b = densify(b.load())
     if not is_on_disk(b) and min(a.shape[1], cols) <= NARROW:
         return over_panels(home, [a, b], lambda x, v: [build("%*%", (x, v))])
     return blocked(home, a, b)

@@ -12,7 +12,7 @@ from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
 from gramian.ir.disk import DiskTranspose, is_on_disk, panel_of, put
 from gramian.ir.node import Node, build, literal
 from gramian.ir.op import Op
-from gramian.ir.sparse import by_rows, is_sparse
+from gramian.ir.sparse import by_rows, densify, is_sparse
 
 
 def running(combine: np.ufunc) -> Callable[[Home, Op, tuple[Any, ...]], Any]:
@@ -60,7 +60,7 @@ def remove_empty(home: Home, op: Op, values: tuple[Any, ...]) -> Any:
         return home.run("removeEmpty", target, margin, marks, empty_return)
     if type(target) is DiskTranspose or margin not in ("rows", "cols"):
         return NO
-    (select,) = home.loaded([select], "argument 'select' of removeEmpty()")
+    select = densify(home.loaded([select], "argument 'select' of removeEmpty()")[0])
     count = target.shape[0 if margin == "rows" else 1]
     if select.size != count or 1 not in select.shape:
         return NO

@@ -60,6 +60,8 @@ class OperatorStep(Step):
         self.crosses = role_of(self.node) is Role.CROSS
         self.is_partial = is_partial(self.node)
         self.inputs = inputs_of(self.node)
+        is_wide = role_of(self.node) is Role.CELLS and self.node.type.cols != 1
+        self.columns = {arg for arg in self.node.args if is_wide and arg.type.is_matrix and arg.type.cols == 1}
 
     def prepared(self, given: Values) -> dict[int, Any]:
         """The operands that each panel needs as a whole, by position. A square matrix may be read by panels beside that."""
@@ -79,13 +81,21 @@ class OperatorStep(Step):
             a, b = (values[arg] for arg in self.inputs)
             found = a.T @ b
         else:
-            found = self.kernel(*(whole[at] if at in whole else values[arg] for at, arg in enumerate(node.args)))
+            found = self.kernel(
+                *(whole[at] if at in whole else self._panel(arg, values[arg]) for at, arg in enumerate(node.args))
+            )
         if self.is_partial:
             partials[node] = found if node not in partials else merged(node, [partials[node], found], self.kernel)
         elif node in values:
             values[node][...] = found
         else:
             values[node] = np.ascontiguousarray(found, self.dtype)
+
+    def _panel(self, arg: Node, cells: Array) -> Array:
+        """The cells of an operand. One cell is as good as a row for a column, but not for a kernel."""
+        if arg in self.columns and len(cells) == 1:
+            return np.repeat(cells, width(self.node), axis=1)
+        return cells
 
 
 @dataclass

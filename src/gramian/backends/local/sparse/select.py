@@ -18,7 +18,7 @@ def remove_empty(target: Any, margin: str, selected: Any, empty_return: bool) ->
     rows, cols = target.shape
     across = margin == "rows"
     if selected is None:
-        target = with_cells(target, target.data)
+        target = target.copy()  # others may hold its arrays
         target.eliminate_zeros()
         keep = target.count_nonzero(axis=1 if across else 0) > 0
     else:

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gramian.backends.local.disk import aggregates
 from gramian.backends.local.disk.pipelines import NO
 from gramian.backends.spark.ways import frames, index, products, ranks, rows, statistics, tables, transform
 from gramian.backends.spark.ways.making import Way, is_distributed
 from gramian.ir.certain import FALLIBLE
+from gramian.ir.fused import FUSED, role_of
+from gramian.ir.node import Node
 from gramian.ir.op import Op, Trait
 
 WAYS: Mapping[str, Way] = {
@@ -45,4 +48,11 @@ def way_of(op: Op) -> Way | None:
     return WAYS.get(op.name)
 
 
-__all__ = ["FRAME_WAYS", "NO", "WAYS", "is_distributed", "way_of"]
+def serves(node: Node) -> bool:
+    """Does an operator run on the cluster if an operand is there? As far as types tell: ways may still say NO."""
+    op = node.op
+    known = op is FUSED or way_of(op) is not None or op.name in aggregates.WAYS or op.name in ("write", "cell")
+    return known or role_of(node) is not None
+
+
+__all__ = ["FRAME_WAYS", "NO", "WAYS", "is_distributed", "serves", "way_of"]

@@ -12,13 +12,13 @@ import numpy as np
 from gramian.backends.local.disk.index import flattened
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array, Cut, Recipe
-from gramian.backends.spark.cluster import LARGEST_GIVEN, Cluster
+from gramian.backends.spark.cells import dense
+from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.formats import FRAME
 from gramian.backends.spark.frame import SparkFrame, bytes_of_types, empty_like
-from gramian.backends.spark.matrix import OnCluster, SparkMatrix
-from gramian.backends.spark.ways.making import Way, by_rows, made
-from gramian.backends.spark.ways.recipes import Answer, Kept, Panels, Parts, Pieces, View
-from gramian.backends.spark.work import Given, Source
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix, in_panels
+from gramian.backends.spark.ways.making import Way, by_rows, first_distributed, made, make_blocks, parts, source
+from gramian.backends.spark.ways.recipes import Answer, Kept, Panels, Pieces, View
 from gramian.ir.frame import Frame, common_types, default_names
 from gramian.ir.op import REGISTRY, Op
 from gramian.ops import frame_select
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 
 
 # -- operands and results ----------------------------------------------------------------------------------------------
-
-
-def source_of(value: Any) -> Source:
-    """Frames and matrices, distributed or of the driver, of which a job needs some rows."""
-    return value.recipe if isinstance(value, OnCluster) else Given(value, True)
 
 
 def as_operand(value: Any) -> Any:
@@ -52,34 +47,29 @@ def operands(values: Sequence[Any]) -> Any:
     return NO if any(value is NO for value in found) else found
 
 
-def first_on_cluster(values: Sequence[Any]) -> Any:
-    return next(value for value in values if isinstance(value, OnCluster))
-
-
 def without_rows(value: Any) -> Any:
     return empty_like(value) if isinstance(value, Frame) else np.empty((0, value.shape[1]), value.dtype)
 
 
 def by_panels(backend: SparkBackend, values: Sequence[Any], function: Callable[..., Any], *, view: bool = False) -> Any:
     """A function of the rows of some operands. That of no rows tells what kind of columns it makes."""
-    base = first_on_cluster(values)
+    base = first_distributed(values)
     like = function(*map(without_rows, values))
-    cut, sources, name = base.recipe.cut, tuple(map(source_of, values)), base.cluster.fresh()
-    if not isinstance(like, Frame):
-        return made(backend, base, Panels(name, cut, like.shape[1], str(backend.home.dtype), function, sources))
-    row_bytes = _row_bytes(values, like)
+    cols, sources = like.shape[1], tuple(map(source, values))
     if view:
-        found = SparkFrame(
-            View(name, cut, like.shape[1], FRAME, function, sources),
-            like.names,
-            like.types,
-            row_bytes,
-            base.cluster,
-            base.folder,
-        )
+        recipe = View(base.cluster.fresh(), base.recipe.cut, cols, FRAME, function, sources)
+        found = SparkFrame(recipe, like.names, like.types, _row_bytes(values, like), base.cluster, base.folder)
         found.base = list(values)
         return found
-    return made_frame(backend, base, Panels(name, cut, like.shape[1], FRAME, function, sources), like, row_bytes)
+
+    def panels(cut: Cut) -> Any:
+        name = base.cluster.fresh()
+        if not isinstance(like, Frame):
+            return made(backend, base, Panels(name, cut, cols, str(backend.home.dtype), function, sources))
+        recipe = Panels(name, cut, cols, FRAME, function, sources)
+        return made_frame(backend, base, recipe, like, _row_bytes(values, like))
+
+    return in_panels(values, panels)
 
 
 def _row_bytes(values: Sequence[Any], like: Frame) -> float:
@@ -92,19 +82,12 @@ def _row_bytes(values: Sequence[Any], like: Frame) -> float:
 def made_frame(backend: SparkBackend, base: Any, recipe: Recipe, like: Frame, row_bytes: float) -> Frame:
     """The frame of a recipe, in one job; `like` has its names and types."""
     cluster, cut = base.cluster, recipe.cut
-    if backend.comes_back(int(cut.rows * row_bytes)):
+    if backend.comes_back(int(cut.rows * row_bytes), beside=cut == base.recipe.cut):
         cluster.forget(recipe.name)
         found: Frame = recipe.format.joined(cluster.run(Answer(recipe), cut), recipe.cols)
         return found
-    cluster.make(recipe)
+    make_blocks(cluster, recipe)
     return SparkFrame(recipe, like.names, like.types, row_bytes, cluster, base.folder)
-
-
-def parts(values: Sequence[Any], function: Callable[..., Any]) -> list[Any]:
-    """What a function makes of each panel."""
-    base = first_on_cluster(values)
-    cluster: Cluster = base.cluster
-    return cluster.run(Parts(function, tuple(map(source_of, values)), base.recipe.cut), base.recipe.cut)
 
 
 # -- rows for themselves -----------------------------------------------------------------------------------------------
@@ -123,7 +106,7 @@ class FrameKernel:
 
         values = list(self.values)
         for place, panel in zip(self.places, panels, strict=True):
-            values[place] = panel
+            values[place] = panel if isinstance(panel, Frame) else dense(panel)
         return REGISTRY[self.op].kernel(*values)
 
 
@@ -222,8 +205,8 @@ def bind_rows(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     found = [as_operand(f) for f in frames if f.shape[0]]
     if any(f is NO for f in found):
         return NO
-    base = first_on_cluster(found)
-    pieces = tuple((source_of(conformed(backend, f, conform)), 0, f.shape[0]) for f in found)
+    base = first_distributed(found)
+    pieces = tuple((source(conformed(backend, f, conform)), 0, f.shape[0]) for f in found)
     rows = sum(f.shape[0] for f in found)
     recipe = Pieces(base.cluster.fresh(), Cut(rows, base.recipe.cut.step), len(conform.types), FRAME, pieces)
     return made_frame(backend, base, recipe, conform(empty_like(frames[0])), base.row_bytes)
@@ -247,7 +230,7 @@ class Filled:
 
 
 def counted(panel: Frame, marks: Array) -> int:
-    return int(np.count_nonzero(marks))
+    return int(np.count_nonzero(dense(marks)))
 
 
 def remove_empty(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
@@ -262,11 +245,11 @@ def remove_empty(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
         marks = by_rows(select if select.shape[1] == 1 else select.T)
     if marks is NO:
         return NO
-    ends = tuple(accumulate(parts([target, marks], counted)))
+    ends = tuple(accumulate(parts([target, marks], counted, cut)))
     if not ends[-1]:
         return frame_select.kept(empty_like(target), 0, np.zeros(0, np.bool_), empty_return)
     recipe = Kept(
-        cluster.fresh(), Cut(ends[-1], cut.step), len(target.types), FRAME, target.recipe, source_of(marks), ends
+        cluster.fresh(), Cut(ends[-1], cut.step), len(target.types), FRAME, target.recipe, source(marks), ends
     )
     return made_frame(backend, target, recipe, empty_like(target), target.row_bytes)
 

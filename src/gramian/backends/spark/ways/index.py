@@ -26,7 +26,7 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     count, wide = rows.stop - rows.start, cols.stop - cols.start
     if (count, wide) == target.shape:
         return target
-    if backend.comes_back(count * wide * target.dtype.itemsize):
+    if backend.comes_back(target.stored_bytes(count, wide)):
         return target.fetched((rows.start, rows.stop), (cols.start, cols.stop))
     if count == target.shape[0]:
         return by_panels(backend, [target], wide, Columns(cols))
@@ -98,7 +98,7 @@ def reshape(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     if not byrow:
         return backend.home.run("matrix", data.T, cols, rows, True).T
     data = by_rows(data)
-    cut = cut_of(rows, cols, data.dtype.itemsize)
+    cut = cut_of(rows, cols, data.dtype.itemsize, sparsity=data.sparsity)
     return made(backend, data, Reshaped(name(data), cut, cols, str(data.dtype), data.recipe))
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO, is_matrix
+from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
-from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import OnCluster, SparkMatrix
+from gramian.backends.spark.cells import settled, stacked
+from gramian.backends.spark.cluster import LARGEST_GIVEN, Cluster
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix, distributed, in_panels
 from gramian.backends.spark.ways.recipes import Answer, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
 from gramian.ir.op import Op
-from gramian.ir.sparse import is_sparse
+from gramian.ir.sparse import array_bytes, by_rows as compressed_rows, is_sparse
 from gramian.ir.values import ListValue
 
 if TYPE_CHECKING:
@@ -38,31 +40,39 @@ def by_rows(value: Any) -> Any:
     """
     if is_on_disk(value) and is_distributed(value):
         return value if isinstance(value, SparkMatrix) else value.written
-    if not is_matrix(value) or value.shape[0] * value.shape[1] * value.dtype.itemsize > LARGEST_GIVEN:
+    if not is_matrix(value) or array_bytes(value) > LARGEST_GIVEN:
         return NO
     if is_on_disk(value):
         return value.load()
-    return value.toarray() if is_sparse(value) else np.ascontiguousarray(value)
+    return compressed_rows(value) if is_sparse(value) else np.ascontiguousarray(value)
 
 
 def source(value: Any) -> Source:
-    """A matrix `by_rows`, of which a job needs some rows."""
-    return value.recipe if isinstance(value, SparkMatrix) else Given(value, True)
+    """A matrix `by_rows`, or a frame, of which a job needs some rows."""
+    return value.recipe if isinstance(value, OnCluster) else Given(value, True)
 
 
-def first_distributed(values: Sequence[Any]) -> SparkMatrix:
-    """The matrix whose panels the others follow."""
-    return next(v for v in values if isinstance(v, SparkMatrix))
+def first_distributed(values: Sequence[Any]) -> Any:
+    """The matrix or frame whose panels the others follow."""
+    return next(v for v in values if isinstance(v, OnCluster))
 
 
 def made(backend: SparkBackend, base: OnCluster, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
-    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize):
+    if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize, beside=cut == base.recipe.cut):
         cluster.forget(recipe.name)
-        return np.concatenate(cluster.run(Answer(recipe), cut))
-    cluster.make(recipe)
-    return SparkMatrix(recipe, cluster, base.folder)
+        return settled(stacked(cluster.run(Answer(recipe), cut)), recipe.dtype)
+    return distributed(recipe, base, make_blocks(cluster, recipe))
+
+
+def make_blocks(cluster: Cluster, recipe: Recipe) -> int | None:
+    """Has the blocks of a recipe made; if panels are too large for it, there are none."""
+    try:
+        return cluster.make(recipe)
+    except TooDenseError:
+        cluster.forget(recipe.name)
+        raise
 
 
 def by_panels(
@@ -71,16 +81,27 @@ def by_panels(
     cols: int,
     function: Callable[..., Array],
     wholes: Sequence[Any] = (),
+    cut: Cut | None = None,
 ) -> Any:
-    """A function of the rows of some matrices `by_rows`, at least one of which is distributed; after them come `wholes`."""
+    """A function of the rows of some matrices `by_rows`, at least one of which is distributed; after them come `wholes`.
+
+    `cut` is where the result, and the rows for the function, are cut, if that is not up to the matrices.
+    """
     base = first_distributed(operands)
     sources = (*map(source, operands), *(Given(whole, False) for whole in wholes))
-    name, dtype = base.cluster.fresh(), str(backend.home.dtype)
-    return made(backend, base, Panels(name, base.recipe.cut, cols, dtype, function, sources))
+
+    def panels(cut: Cut) -> Any:
+        return made(backend, base, Panels(base.cluster.fresh(), cut, cols, str(backend.home.dtype), function, sources))
+
+    return in_panels(operands, panels) if cut is None else panels(cut)
 
 
-def parts(operands: Sequence[Any], function: Callable[..., Any]) -> list[Any]:
-    """What a function makes of each panel of some matrices `by_rows`."""
-    base = first_distributed(operands)
-    cut: Cut = base.recipe.cut
-    return base.cluster.run(Parts(function, tuple(map(source, operands)), cut), cut)
+def parts(operands: Sequence[Any], function: Callable[..., Any], cut: Cut | None = None) -> list[Any]:
+    """What a function makes of each panel of some matrices `by_rows`, or frames."""
+    cluster: Cluster
+    cluster, sources = first_distributed(operands).cluster, tuple(map(source, operands))
+
+    def panels(cut: Cut) -> list[Any]:
+        return cluster.run(Parts(function, sources, cut), cut)
+
+    return in_panels(operands, panels) if cut is None else panels(cut)

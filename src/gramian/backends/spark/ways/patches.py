@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import SparkMatrix, distributed
 from gramian.backends.spark.ways.recipes import Patched
 from gramian.backends.spark.work import Given
 from gramian.ir.disk import panel_of
+from gramian.ir.sparse import array_bytes, by_rows, is_sparse
 
 MOST, MOST_BYTES = 1024, 1 << 25  # regions, and bytes of their cells, before there are new blocks with them
 
@@ -21,12 +22,12 @@ class PatchedMatrix(SparkMatrix):
     @classmethod
     def of(cls, base: SparkMatrix) -> PatchedMatrix:
         recipe = Patched(base.cluster.fresh(), base.recipe.cut, base.shape[1], base.recipe.dtype, base.recipe, ())
-        found = cls(recipe, base.cluster, base.folder)
+        found = cls(recipe, base.cluster, base.folder, base.sparsity)
         found.held = [base]
         return found
 
-    def __init__(self, recipe: Patched, cluster: Any, folder: str) -> None:
-        super().__init__(recipe, cluster, folder)
+    def __init__(self, recipe: Patched, cluster: Any, folder: str, sparsity: float) -> None:
+        super().__init__(recipe, cluster, folder, sparsity)
         self.held: list[SparkMatrix] = []  # with the matrices that the patches come from: their blocks stay meanwhile
         self.bytes = 0
         self.seen = cluster.jobs  # how many jobs there were when the recipe got its name
@@ -45,8 +46,8 @@ class PatchedMatrix(SparkMatrix):
         if isinstance(value, SparkMatrix):
             self.held.append(value)
             return value.recipe
-        cells = Given(panel_of(value, 0, value.shape[0]), True)
-        self.bytes += cells.value.nbytes
+        cells = Given(by_rows(value) if is_sparse(value) else panel_of(value, 0, value.shape[0]), True)
+        self.bytes += array_bytes(cells.value)
         return cells
 
     def _change(self, recipe: Patched) -> None:
@@ -62,10 +63,9 @@ class PatchedMatrix(SparkMatrix):
 
     def _settle(self) -> None:
         """Makes blocks, from which later changes start."""
-        self.cluster.make(self.recipe)
-        settled = SparkMatrix(self.recipe, self.cluster, self.folder)
+        settled = distributed(self.recipe, self, self.cluster.make(self.recipe))
         self.unwatch()
-        self.held = [settled]
+        self.held, self.sparsity = [settled], settled.sparsity
         self.recipe = replace(self.recipe, name=self.cluster.fresh(), base=settled.recipe, patches=())
         self.watch(self.recipe.name)
         self.bytes, self.seen = 0, self.cluster.jobs

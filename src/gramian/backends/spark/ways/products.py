@@ -15,6 +15,7 @@ import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO
 from gramian.backends.local.fused.loops import NARROW
+from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.cluster import LARGEST_GIVEN, SMALL
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
 from gramian.backends.spark.ways.making import (
@@ -29,6 +30,7 @@ from gramian.backends.spark.ways.making import (
 from gramian.backends.spark.ways.recipes import Crossed, Kernel, Product, crossed, gram
 from gramian.ir.disk import DiskTranspose
 from gramian.ir.op import Op
+from gramian.ir.sparse import is_sparse
 
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
@@ -76,17 +78,25 @@ def cross(backend: SparkBackend, left: SparkMatrix, right: Any) -> Any:
 def ahead(backend: SparkBackend, a: SparkMatrix, b: Any) -> Any:
     """a %*% b for a left side by rows."""
     cols = b.shape[1]
-    size = b.shape[0] * cols * a.dtype.itemsize
     if is_distributed(b):
+        size = b.nbytes
         if size > LARGEST_GIVEN // 4 or not backend.home.budget.loads(size):
             right, turned = (b.T, True) if is_transpose(b) else (b, False)
             name, dtype = a.cluster.fresh(), str(backend.home.dtype)
-            return made(backend, a, Product(name, a.recipe.cut, cols, dtype, a.recipe, right.recipe, turned))
+            return made(backend, a, Product(name, dense_result(a, cols), cols, dtype, a.recipe, right.recipe, turned))
         b = b.load()
     right = by_rows(b)
     if right is NO:
         return NO
-    return by_panels(backend, [a], cols, Kernel("%*%", (None, right), (0,), None, backend.precision))
+    # Of two sparse matrices the product may be sparse; else it is dense, and perhaps much larger than the left side.
+    cut = None if is_sparse(right) else dense_result(a, cols)
+    return by_panels(backend, [a], cols, Kernel("%*%", (None, right), (0,), None, backend.precision), cut=cut)
+
+
+def dense_result(a: SparkMatrix, cols: int) -> Cut:
+    """The cut of a dense result of so many columns, a row for each of `a`."""
+    small = cut_of(a.shape[0], cols, a.dtype.itemsize)
+    return min(a.recipe.cut, small, key=lambda cut: cut.step) if a.loads_sparse else a.recipe.cut
 
 
 WAYS: Mapping[str, Way] = {"%*%": product}

@@ -16,10 +16,12 @@ import numpy as np
 from gramian.backends.local.disk.home import in_memory
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array
+from gramian.backends.spark.cells import dense
 from gramian.backends.spark.ways import rows, statistics
 from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, parts
-from gramian.backends.spark.ways.statistics import columns_of
+from gramian.backends.spark.ways.statistics import columns_of, distinct
 from gramian.ir.op import Op
+from gramian.ir.sparse import densify, is_sparse
 from gramian.ops.statistics import check_probabilities, middle_of, ranks_of, sorted_values
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Weighed:
 
     @classmethod
     def of(cls, what: str, x: Array, w: Array | None) -> Weighed:
-        values, upto = sorted_values(what, x, w)
+        values, upto = sorted_values(what, dense(x), None if w is None else dense(w))
         has_nan = bool(values.size and np.isnan(values[-1]))
         distinct, first = np.unique(values, return_index=True, equal_nan=True)
         upto = np.arange(1.0, values.size + 1) if upto is None else upto
@@ -160,7 +162,7 @@ def quantile(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     x, w, p = values if values[2] is not None else (values[0], None, values[1])
     if w is not None and not is_matrix(w):
         return NO
-    p = in_memory(p)
+    p = densify(in_memory(p))
     if isinstance(p, np.ndarray) and p.shape[1] != 1:
         return NO
     check_probabilities("quantile()", "p", p)
@@ -184,8 +186,8 @@ class Inside:
     last: float
 
     def __call__(self, x: Array, w: Array | None = None) -> tuple[float, float, float]:
-        values = np.asarray(x[:, 0], np.float64)
-        weights = np.ones_like(values) if w is None else np.asarray(w[:, 0], np.float64)
+        values = np.asarray(dense(x)[:, 0], np.float64)
+        weights = np.ones_like(values) if w is None else np.asarray(dense(w)[:, 0], np.float64)
         between = (values > self.first) & (values < self.last)
         return (
             float(np.sum(weights[values <= self.first])),
@@ -210,7 +212,8 @@ def inter_quartile_mean(backend: SparkBackend, op: Op, values: tuple[Any, ...]) 
 
 
 def distinct_of_columns(panel: Array) -> list[Array]:
-    return [np.unique(values + 0.0) for values in panel.T]  # -0 and 0 are one value
+    columns = panel.tocsc() if is_sparse(panel) else panel
+    return [distinct(columns[:, [column]]) + 0.0 for column in range(panel.shape[1])]  # -0 and 0 are one value
 
 
 def by_columns(x: Any) -> list[Array]:

@@ -10,14 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store, recipes_in
+from gramian.backends.spark.cells import dense, product, reshaped, stacked
 from gramian.backends.spark.exchange import Scattered
-from gramian.backends.spark.work import Source, Step, rows_of
+from gramian.backends.spark.work import Source, Step, panel_backend, rows_of
 from gramian.ir.frame import after_rows
+from gramian.ir.sparse import densify, is_sparse
 
 # -- panels for themselves ---------------------------------------------------------------------------------------------
 
@@ -72,7 +75,8 @@ class Answer(Step):
     recipe: Recipe
 
     def answer(self, panel: int, store: Store) -> Any:
-        return self.recipe.format.sent(self.recipe.make(panel, store))
+        format = self.recipe.format
+        return format.sent(format.settled(self.recipe.make(panel, store)))
 
 
 @dataclass(frozen=True)
@@ -90,26 +94,25 @@ class Kernel:
 
     def __call__(self, *panels: Array) -> Any:
         from gramian.ir.cores import limited
-        from gramian.ir.sparse import densify
 
         values = list(self.values)
         for place, panel in zip(self.places, panels, strict=True):
             values[place] = panel
         if self.images is not None:
-            values[self.images] = values[self.images].replace(0, [len(panels[0])])
+            values[self.images] = values[self.images].replace(0, [panels[0].shape[0]])
         with limited(1):
             found = local_kernel(self.op, self.precision)(*values)
-        return densify(found[0] if isinstance(found, tuple) else found)
+        return found[0] if isinstance(found, tuple) else found
 
 
 @lru_cache(maxsize=64)
 def local_kernel(name: str, precision: str) -> Callable[..., Any]:
     """The kernel for matrices in memory."""
     import gramian.ops  # noqa: F401  registers the operators
-    from gramian.backends.local import LocalBackend
     from gramian.ir.op import REGISTRY
 
-    return LocalBackend(precision).kernel_in_memory(REGISTRY[name])
+    kernel: Callable[..., Any] = panel_backend(precision).kernel_in_memory(REGISTRY[name])
+    return kernel
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Columns:
 
 
 def side_by_side(*panels: Array) -> Array:
-    return np.concatenate(panels, axis=1)
+    return stacked(panels, axis=1)
 
 
 # -- rows at other places ----------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ class Reversed(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         ((_, first, last),) = self.reads(panel)
-        return np.asarray(rows_of(self.base, first, last, store)[::-1])
+        return rows_of(self.base, first, last, store)[::-1]
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
         first, last = self.cut.limits(panel)
@@ -183,8 +186,12 @@ class Gathered(Scattered):
         return block[self._numbers(panel)[self._here(panel, number)] - number * self.base.cut.step]
 
     def together(self, panel: int, parts: Iterable[tuple[int, Array]]) -> Array:
+        there = list(parts)
+        if any(is_sparse(rows) for _, rows in there):
+            places = np.concatenate([np.flatnonzero(self._here(panel, number)) for number, _ in there])
+            return stacked([rows for _, rows in there])[np.argsort(places)]
         found = np.empty((len(self._numbers(panel)), self.cols), self.dtype)
-        for number, rows in parts:
+        for number, rows in there:
             found[self._here(panel, number)] = rows
         return found
 
@@ -207,7 +214,7 @@ class Kept(Recipe):
         first, last = self.cut.limits(panel)
         parts = []
         for number, start, end in overlapping(self.ends, first, last):
-            marks = rows_of(self.marks, *self.base.cut.limits(number), store)
+            marks = densify(rows_of(self.marks, *self.base.cut.limits(number), store))
             here = np.flatnonzero(marks[:, 0])[max(first - start, 0) : min(last, end) - start]
             parts.append(self.format.take(self.base.block(number, store), here))
         return self.format.joined(parts, self.cols)
@@ -234,9 +241,8 @@ class Reshaped(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         ((_, begin, end),) = self.reads(panel)
-        cells = rows_of(self.base, begin, end, store).reshape(-1)
-        offset = begin * self.base.cols
-        return np.asarray(cells[first * self.cols - offset : last * self.cols - offset].reshape(-1, self.cols))
+        cells = rows_of(self.base, begin, end, store)
+        return reshaped(cells, first * self.cols - begin * self.base.cols, (last - first, self.cols))
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
         first, last = self.cut.limits(panel)
@@ -254,9 +260,12 @@ class Turned(Scattered):
 
     def together(self, panel: int, parts: Iterable[tuple[int, Array]]) -> Array:
         first, last = self.cut.limits(panel)
+        columns = sorted(parts, key=itemgetter(0))
+        if any(is_sparse(cells) for _, cells in columns):
+            return stacked([cells for _, cells in columns], axis=1)
         found = np.empty((last - first, self.cols), self.dtype)
-        for number, columns in parts:
-            found[:, slice(*self.base.cut.limits(number))] = columns
+        for number, cells in columns:
+            found[:, slice(*self.base.cut.limits(number))] = cells
         return found
 
 
@@ -269,13 +278,15 @@ class Patched(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
-        found = np.array(rows_of(self.base, first, last, store), self.dtype)
+        base = rows_of(self.base, first, last, store)
+        # Few cells of a large sparse panel are changed: all others stay compressed.
+        found: Any = base.tolil() if is_sparse(base) else np.array(base, self.dtype)
         for (top, bottom), columns, value in self.patches:
             low, high = max(first, top), min(last, bottom)
             if low < high:
-                cells = value if isinstance(value, float) else rows_of(value, low - top, high - top, store)
+                cells = value if isinstance(value, float) else dense(rows_of(value, low - top, high - top, store))
                 found[low - first : high - first, slice(*columns)] = cells
-        return found
+        return found.tocsr() if is_sparse(base) else found
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
         first, last = self.cut.limits(panel)
@@ -297,15 +308,16 @@ class Product(Recipe):
     turned: bool
 
     def make(self, panel: int, store: Store) -> Array:
-        left = rows_of(self.left, *self.cut.limits(panel), store)
-        found = np.zeros((len(left), self.cols))
+        first, last = self.cut.limits(panel)
+        left = rows_of(self.left, first, last, store)
+        found = np.zeros((last - first, self.cols))
         for number in range(self.right.cut.panels):
             here = slice(*self.right.cut.limits(number))
             block = self.right.block(number, store)
             if self.turned:
-                found[:, here] = left @ block.T
+                found[:, here] = product(left, block.T)
             else:
-                found += left[:, here] @ block
+                found += product(left[:, here], block)
         return found
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
@@ -325,7 +337,7 @@ class Crossed(Recipe):
         found = np.zeros((last - first, self.cols))
         for number in range(self.left.cut.panels):
             limits = self.left.cut.limits(number)
-            found += self.left.block(number, store)[:, first:last].T @ rows_of(self.right, *limits, store)
+            found += product(self.left.block(number, store)[:, first:last].T, rows_of(self.right, *limits, store))
         return found
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
@@ -334,11 +346,11 @@ class Crossed(Recipe):
 
 def crossed(left: Array, right: Array) -> Array:
     """What a panel adds to t(left) %*% right."""
-    return np.asarray(left.T @ right, np.float64)
+    return np.asarray(product(left.T, right), np.float64)
 
 
 def gram(panel: Array) -> Array:
-    return np.asarray(panel.T @ panel, np.float64)
+    return np.asarray(product(panel.T, panel), np.float64)
 
 
 # -- what goes on from row to row --------------------------------------------------------------------------------------
@@ -353,7 +365,7 @@ class Running(Recipe):
     before: Array  # a row for each panel but the first
 
     def make(self, panel: int, store: Store) -> Array:
-        cells = rows_of(self.base, *self.cut.limits(panel), store).astype(np.float64, copy=False)
+        cells = dense(rows_of(self.base, *self.cut.limits(panel), store)).astype(np.float64, copy=False)
         if panel == 0:
             return np.asarray(self.combine.accumulate(cells, axis=0))
         whole = np.concatenate([self.before[panel - 1 : panel], cells])
@@ -367,7 +379,7 @@ class Total:
     combine: np.ufunc
 
     def __call__(self, panel: Array) -> Array:
-        return np.asarray(self.combine.reduce(panel.astype(np.float64, copy=False), axis=0, keepdims=True))
+        return np.asarray(self.combine.reduce(dense(panel).astype(np.float64, copy=False), axis=0, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -380,7 +392,7 @@ class SumProduct(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         from gramian.ops.cumulative import sum_product
 
-        cells = np.array(rows_of(self.base, *self.cut.limits(panel), store), np.float64)
+        cells = np.array(dense(rows_of(self.base, *self.cut.limits(panel), store)), np.float64)
         if panel > 0:
             cells[0, 0] += cells[0, 1] * self.before[panel - 1]
         return sum_product(cells)
@@ -390,5 +402,5 @@ def sum_product_step(panel: Array) -> tuple[float, float]:
     """The last number that a panel comes to is a + b * the one before the panel."""
     from gramian.ops.cumulative import sum_product
 
-    cells = np.array(panel, np.float64)
+    cells = np.array(dense(panel), np.float64)
     return float(sum_product(cells)[-1, 0]), float(np.prod(cells[:, 1]))

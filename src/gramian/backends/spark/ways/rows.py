@@ -13,8 +13,9 @@ from gramian.backends.local.disk.home import in_memory
 from gramian.backends.local.disk.pipelines import NO, is_matrix, over_panels
 from gramian.backends.local.disk.rows import filled
 from gramian.backends.spark.blocks import Array, Cut
+from gramian.backends.spark.cells import stacked
 from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import SparkMatrix, dense_cut
 from gramian.backends.spark.ways.making import (
     Way,
     by_panels,
@@ -34,6 +35,7 @@ from gramian.backends.spark.ways.recipes import (
     Total,
     sum_product_step,
 )
+from gramian.io.rows import nonzeros
 from gramian.ir.cores import limited
 from gramian.ir.node import Node, build
 from gramian.ir.op import Op
@@ -67,8 +69,9 @@ class EachRow:
         if sum(value.nbytes for value in rest if isinstance(value, np.ndarray)) > LARGEST_GIVEN:
             return NO
         kernel = Kernel(op.name, tuple(rest), self.places, self.images, backend.precision)
-        one = kernel(*(np.zeros((1, panel.shape[1]), backend.home.dtype) for panel in panels))
-        return by_panels(backend, panels, one.shape[1], kernel)
+        cols = kernel(*(np.zeros((1, panel.shape[1]), backend.home.dtype) for panel in panels)).shape[1]
+        is_wider = cols > max(panel.shape[1] for panel in panels)
+        return by_panels(backend, panels, cols, kernel, cut=dense_cut(panels, cols) if is_wider else None)
 
     def says(self, values: tuple[Any, ...], rows: int) -> bool:
         """Does the list of sizes, if there is one, say the number of rows?"""
@@ -94,7 +97,7 @@ def filter_gradient(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> A
 
 def normalised(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     """batch_norm2d(): with the statistics that it is given, or in two more passes with those of the images."""
-    x, gamma, beta, run_mean, run_var, mode, eps, mu = (in_memory(v) if at else v for at, v in enumerate(values))
+    x, gamma, beta, run_mean, run_var, mode, eps, mu = values[:1] + tuple(densify(in_memory(v)) for v in values[1:])
     if not is_distributed(x) or 0 in x.shape:
         return NO
     given = (gamma, beta, run_mean, run_var)
@@ -156,20 +159,21 @@ class Cumulative:
         x = by_rows(values[0])
         if 0 in x.shape:
             return NO
-        before = self.combine.accumulate(np.concatenate(parts([x], Total(self.combine))), axis=0)[:-1]
-        recipe = x.recipe
+        cut = dense_cut([x])
+        before = self.combine.accumulate(np.concatenate(parts([x], Total(self.combine), cut)), axis=0)[:-1]
         name, dtype = x.cluster.fresh(), str(backend.home.dtype)
-        return made(backend, x, Running(name, recipe.cut, recipe.cols, dtype, self.combine, recipe, before))
+        return made(backend, x, Running(name, cut, x.shape[1], dtype, self.combine, x.recipe, before))
 
 
 def sum_product(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     x = by_rows(values[0])
     if x.shape[0] == 0 or x.shape[1] != 2:
         return NO
-    (start, _), *steps = parts([x], sum_product_step)
+    cut = dense_cut([x])
+    (start, _), *steps = parts([x], sum_product_step, cut)
     ends = accumulate(steps, lambda before, step: step[0] + step[1] * before, initial=start)
     name, dtype = x.cluster.fresh(), str(backend.home.dtype)
-    return made(backend, x, SumProduct(name, x.recipe.cut, 1, dtype, x.recipe, tuple(ends)[:-1]))
+    return made(backend, x, SumProduct(name, cut, 1, dtype, x.recipe, tuple(ends)[:-1]))
 
 
 # -- some of them, or in another order ---------------------------------------------------------------------------------
@@ -199,13 +203,13 @@ def kept_columns(backend: SparkBackend, target: SparkMatrix, keep: Array, empty_
 
 
 def marked(target: Array, marks: Array) -> int:
-    return int(np.count_nonzero(marks))
+    return nonzeros(marks)
 
 
 def kept_rows(backend: SparkBackend, target: SparkMatrix, marks: Any, empty_return: bool) -> Any:
     if not isinstance(marks, SparkMatrix):
-        marks = marks != 0  # a byte each
-    ends = tuple(accumulate(parts([target, marks], marked)))
+        marks = densify(marks) != 0  # a byte each
+    ends = tuple(accumulate(parts([target, marks], marked, target.recipe.cut)))
     cols = target.shape[1]
     if not ends[-1]:
         return np.zeros((int(empty_return), cols), backend.home.dtype)
@@ -223,7 +227,7 @@ def order(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     columns = sort_columns(densify(in_memory(by)) if is_matrix(by) else by, target.shape[1])
     rows = target.shape[0]
     backend.home.require(rows * (len(columns) + 1) * 8, "the columns that order() sorts by")
-    keys = np.concatenate(parts([target], Columns(columns)))
+    keys = densify(stacked(parts([target], Columns(columns))))
     found = row_order(keys, decreasing)
     if index_return:
         return (found + 1).astype(backend.home.dtype)[:, None]

@@ -10,13 +10,15 @@ import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.cells import dense
+from gramian.backends.spark.matrix import SparkMatrix, dense_cut
 from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made, parts
 from gramian.backends.spark.ways.recipes import Kernel, Panels
 from gramian.backends.spark.ways.tables import aligned
 from gramian.backends.spark.work import RowNumbers
 from gramian.ir.disk import DiskTranspose
 from gramian.ir.op import Op
+from gramian.ir.sparse import is_sparse
 from gramian.ops.statistics import check_moment_order, power, sample_ratio
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Moments:
     order: int | None = None
 
     def __call__(self, *columns: Array) -> tuple[float, ...]:
-        wide = [np.asarray(column, np.float64) for column in columns]
+        wide = [np.asarray(dense(column), np.float64) for column in columns]
         w = wide.pop() if self.weighted else np.ones_like(wide[0])
         if self.means is None:
             return (float(np.sum(w)), *(float(np.sum(w * x)) for x in wide))
@@ -116,7 +118,9 @@ def contains(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
 
 
 def distinct(panel: Array) -> Array:
-    return np.unique(panel)
+    if not is_sparse(panel):
+        return np.unique(panel)
+    return np.unique(np.append(panel.data, np.zeros(int(panel.nnz < panel.shape[0] * panel.shape[1]))))
 
 
 def unique(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
@@ -138,21 +142,27 @@ class Triangle:
     values: bool
 
     def __call__(self, panel: Array, numbers: Array) -> Array:
-        cells = panel if self.values else np.ones(panel.shape, panel.dtype)
         first = int(numbers[0, 0])
-        if self.lower:
-            return np.tril(cells, first - (not self.diag))
-        return np.triu(cells, first + (not self.diag))
+        offset = first - (not self.diag) if self.lower else first + (not self.diag)
+        if is_sparse(panel) and self.values:
+            import scipy.sparse
+
+            return (scipy.sparse.tril if self.lower else scipy.sparse.triu)(panel, offset, format="csr")
+        cells = panel if self.values else np.ones(panel.shape, panel.dtype)
+        return (np.tril if self.lower else np.triu)(cells, offset)
 
 
 def triangle(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     x = by_rows(values[0])
     recipe, function = x.recipe, Triangle(op.name == "lower.tri", *values[1:])
     name, sources = x.cluster.fresh(), (recipe, RowNumbers())
-    return made(backend, x, Panels(name, recipe.cut, recipe.cols, recipe.dtype, function, sources))
+    cut = recipe.cut if function.values else dense_cut([x])
+    return made(backend, x, Panels(name, cut, recipe.cols, recipe.dtype, function, sources))
 
 
 def diagonal_of(panel: Array, numbers: Array) -> Array:
+    if is_sparse(panel):
+        return panel.diagonal(int(numbers[0, 0])).reshape(-1, 1)
     return np.take_along_axis(panel, numbers, axis=1)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.spark.blocks import Array
+from gramian.backends.spark.cells import dense
 from gramian.backends.spark.cluster import SMALL
 from gramian.backends.spark.matrix import SparkMatrix
 from gramian.backends.spark.ways.making import Way, by_rows, parts
@@ -39,7 +40,7 @@ class PartOfTable:
 
         values = list(self.values)
         for place, panel in zip(self.places, panels, strict=True):
-            values[place] = np.asarray(panel, np.float64)
+            values[place] = np.asarray(dense(panel), np.float64)
         found = table(*values)
         return csr_array(found) if not is_sparse(found) and found.nbytes > SMALL >> 5 else found
 
@@ -90,8 +91,13 @@ def aligned(values: Sequence[Any]) -> Any:
 
 
 def group_range(groups: Array) -> tuple[float, float]:
+    groups = dense(groups)
     check_positive("aggregate()", "groups", groups)
     return float(np.max(groups)), float(np.isnan(groups).any())
+
+
+def in_double(target: Array, groups: Array, weight: Array = None) -> list[Array]:
+    return [None if cells is None else np.asarray(dense(cells), np.float64) for cells in (target, groups, weight)]
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,7 @@ class PartOfGroups:
     weighted: bool
 
     def __call__(self, target: Array, groups: Array, *weights: Array) -> tuple[Array, Array]:
-        target, groups = np.asarray(target, np.float64), np.asarray(groups, np.float64)
-        weight = np.asarray(weights[0], np.float64) if weights else None
+        target, groups, weight = in_double(target, groups, *weights)
         counts = grouped(groups, groups, "count", weight, None, self.count)
         return counts, grouped(target, groups, self.fn, weight if self.weighted else None, None, self.count)
 
@@ -118,10 +123,9 @@ class PartOfMoments:
 
     def __call__(self, target: Array, groups: Array, *weights: Array) -> Array:
         count = len(self.means)
-        groups = np.asarray(groups, np.float64)
+        target, groups, weight = in_double(target, groups, *weights)
         inside = np.minimum(groups[:, 0], count).astype(np.int64) - 1  # those beyond are not counted
-        apart = power(np.asarray(target, np.float64) - self.means[inside], self.order)
-        weight = np.asarray(weights[0], np.float64) if weights else None
+        apart = power(target - self.means[inside], self.order)
         return grouped(apart, groups, "sum", weight, None, count)
 
 

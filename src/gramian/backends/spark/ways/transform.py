@@ -1,8 +1,7 @@
 """Encoding distributed frames. One job has each panel tell what is in its columns, from which the driver learns the
 dictionaries; the next one encodes the panels with them.
 
-Where the encoded matrix is mostly zeros it is a sparse one, as on one machine; that of a distributed frame comes to the
-driver, row by row as the panels give it.
+Where the encoded matrix is mostly zeros, its blocks are in compressed rows, as on one machine.
 """
 
 from __future__ import annotations
@@ -16,18 +15,19 @@ import numpy as np
 
 from gramian.backends.local.disk.pipelines import NO
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.cells import row_bytes
 from gramian.backends.spark.cluster import LARGEST_GIVEN
 from gramian.backends.spark.frame import SparkFrame
 from gramian.backends.spark.matrix import PANEL_BYTES
-from gramian.backends.spark.ways.frames import FrameKernel, by_panels, parts
-from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made
+from gramian.backends.spark.ways.frames import FrameKernel, by_panels
+from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made, parts
 from gramian.backends.spark.ways.ranks import Column as Ranked
 from gramian.backends.spark.ways.recipes import Panels, overlapping
 from gramian.backends.spark.work import rows_of
 from gramian.ir.cores import limited
 from gramian.ir.frame import Frame, after_rows
 from gramian.ir.op import Op
-from gramian.ir.sparse import densify, settle, worth
+from gramian.ir.sparse import densify
 from gramian.ops.transform.encode import Column, apply_known, kept_rows, known, metadata_of, plan_to_learn
 from gramian.ops.transform.partial import Finite, Tell, learned, learns
 from gramian.ops.transform.specification import Coding, Plan
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
 
 WORDS = 32  # different words that a text has at most, as far as anybody can tell beforehand
-STORED_BYTES = 12  # of a cell of a sparse matrix
 
 
 def encode(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
@@ -115,26 +114,6 @@ class Encode:
 
 
 @dataclass(frozen=True)
-class Dense:
-    encode: Encode
-
-    def __call__(self, part: Frame) -> Array:
-        return densify(self.encode(part))
-
-
-@dataclass(frozen=True)
-class Compressed:
-    """The same by rows of stored cells."""
-
-    encode: Encode
-
-    def __call__(self, part: Frame) -> Any:
-        from scipy.sparse import csr_array
-
-        return csr_array(self.encode(part))
-
-
-@dataclass(frozen=True)
 class CountKept:
     plan: Plan
 
@@ -148,7 +127,7 @@ class EncodedKept(Recipe):
     """The encoded rows that `omit` leaves; `ends` counts those up to the end of each panel of the frame."""
 
     base: Recipe
-    function: Dense
+    function: Encode
     ends: tuple[int, ...]
 
     def make(self, panel: int, store: Store) -> Array:
@@ -179,22 +158,11 @@ def encoded(backend: SparkBackend, target: SparkFrame, encode: Encode) -> Any:
     rows = ends[-1]
     if not rows or not width:
         return NO
-    if worth(rows * width, rows * encode.stored):
-        return together(backend, target, rows, encode)
-    cut, dtype, name = wide_cut(target, width, backend), str(backend.home.dtype), target.cluster.fresh()
+    cut, dtype, name = wide_cut(target, encode, backend), str(backend.home.dtype), target.cluster.fresh()
     if not omits:
-        return made(backend, target, Panels(name, cut, width, dtype, Dense(encode), (target.recipe,)))
-    recipe = EncodedKept(name, Cut(rows, cut.step), width, dtype, target.recipe, Dense(encode), ends)
+        return made(backend, target, Panels(name, cut, width, dtype, encode, (target.recipe,)))
+    recipe = EncodedKept(name, Cut(rows, cut.step), width, dtype, target.recipe, encode, ends)
     return made(backend, target, recipe)
-
-
-def together(backend: SparkBackend, target: SparkFrame, rows: int, encode: Encode) -> Any:
-    """The sparse matrix of all panels, on the driver."""
-    from scipy.sparse import vstack
-
-    backend.home.require(2 * rows * encode.stored * STORED_BYTES, "the encoded matrix")
-    found = settle(vstack(parts([target], Compressed(encode)), format="csr"))
-    return found.astype(backend.home.dtype, copy=False)
 
 
 def dictionary_bytes(encode: Encode) -> int:
@@ -203,10 +171,10 @@ def dictionary_bytes(encode: Encode) -> int:
     return int(found) + (0 if encode.embedding is None else int(encode.embedding.nbytes))
 
 
-def wide_cut(target: SparkFrame, width: int, backend: SparkBackend) -> Cut:
+def wide_cut(target: SparkFrame, encode: Encode, backend: SparkBackend) -> Cut:
     """The frame's own cut, in which blocks of both are on the same machine, or a part of it where rows become wide."""
     cut = target.recipe.cut
-    most = max(1, 4 * PANEL_BYTES // (width * backend.cell_bytes))
+    most = max(1, 4 * PANEL_BYTES // row_bytes(encode.width, backend.cell_bytes, encode.stored / encode.width))
     return cut if cut.step <= most else Cut(cut.rows, -(-cut.step // -(-cut.step // most)))
 
 

@@ -1,0 +1,1 @@
+"""gramian on Spark, beside itself on one machine and beside others on Spark."""
