@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 from here import Here
 from placements import check, loaded, run
+from scipy.sparse import csr_array
 
 from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
-from gramian.backends.spark import SparkBackend, given, matrix, moves
+from gramian.backends.spark import SparkBackend, given, matrix, moves, pipelines
 from gramian.backends.spark.blocks import Store
+from gramian.backends.spark.ways import making
 from gramian.budget import Budget
+from gramian.ir.disk import DiskMatrix
 from gramian.ir.op import REGISTRY
 from gramian.ops.text import out
 from gramian.runtime.run import Execution
@@ -129,3 +133,39 @@ def test_a_machine_that_loses_everything(backend: SparkBackend) -> None:
     for path in cluster.stores[2].folder.rglob("*.block"):
         path.unlink()
     check(z, expected)
+
+
+@pytest.mark.parametrize("form", ["memory", "disk", "sparse"])
+def test_a_large_matrix_of_the_driver_goes_to_the_cluster(
+    form: str, backend: SparkBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "LARGEST_GIVEN", 1000)
+    monkeypatch.setattr(pipelines, "LARGEST_GIVEN", 1000)
+    spread: list[tuple[int, int]] = []
+    really = backend.cluster.spread
+    monkeypatch.setattr(backend.cluster, "spread", lambda v, cut: (spread.append(v.shape), really(v, cut))[1])
+    x = run(REGISTRY["rand"], [ROWS, COLS, 0.0, 1.0, 1.0, 7, "uniform", None], backend)
+    cells = np.arange(ROWS * COLS, dtype=np.float64).reshape(ROWS, COLS) * (np.arange(COLS) < 3)
+    value = {"memory": cells.copy, "disk": lambda: on_disk(cells), "sparse": lambda: csr_array(cells)}[form]()
+    plus = run(REGISTRY["+"], [x, value], backend)
+    check(plus, loaded(x) + cells)
+    check(run(REGISTRY["rbind"], [x, value], backend), np.concatenate([loaded(x), cells]))
+    check(run(REGISTRY["%*%"], [run(REGISTRY["t"], [x], backend), value], backend), loaded(x).T @ cells)
+    assert spread == [(ROWS, COLS)] * 3
+    if form == "memory":
+        value[:] = 0  # what was made of it does not change, even if it has to be made again
+        for store in everything(backend):
+            for path in store.folder.rglob("*.*"):
+                path.unlink()
+        check(plus, loaded(x) + cells)
+
+
+def everything(backend: SparkBackend) -> list[Store]:
+    cluster: Any = backend.cluster
+    return list(cluster.stores)
+
+
+def on_disk(cells: Any) -> DiskMatrix:
+    found = DiskMatrix.new(cells.shape, tempfile.gettempdir(), cells.dtype)
+    found.write(0, cells)
+    return found

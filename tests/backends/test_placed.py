@@ -140,6 +140,16 @@ def test_results_for_python_can_be_written_into(session: Session) -> None:
     assert found["Y"][0, 0] == 1
 
 
+def test_sparse_results_for_python() -> None:
+    with Session(settings=Settings(mode="spark")) as found:
+        assert isinstance(found.backend, SparkBackend)
+        found.backend.cluster = Here()
+        made = found.run("S = rand(rows=200000, cols=100, sparsity=0.01, seed=1)", outputs=["S"])
+        assert isinstance(made._values["S"], SparkMatrix)
+        made["S"].data[:] = 0
+        assert made["S"].sum() > 0
+
+
 def test_jobs_and_bytes_are_counted(session: Session) -> None:
     assert isinstance(session.backend, SparkBackend)
     statistics = Statistics()

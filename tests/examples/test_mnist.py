@@ -193,3 +193,23 @@ print(mean(rowIndexMax(softmax::predict(X_test / 255, model)) == rowIndexMax(Y_t
 """
     )
     assert float(printed(script, unused=1)) > 0.9
+
+
+def test_lenet_trains_by_batches_in_parallel(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    small = {"F1": 4, "F2": 8, "M": 32, "keep": 1.0}
+    text = printed(EXAMPLE / "lenet-distrib-train.dml", data=data, out=out, epochs=4, batch_size=10, lr=0.05, **small)
+    assert "Training on 100 images, 4 batches at a time, validation on 20 others" in text
+    with open(out / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == COLUMNS
+    assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
+    seen = printed(EXAMPLE / "lenet-predict.dml", data=data, model=out / "model", out=tmp_path / "probs.npy")
+    assert "40" in seen
+    assert np.load(tmp_path / "probs.npy").shape == (40, 10)
+
+
+def test_lenet_trains_on_random_images(tmp_path: Path) -> None:
+    small = {"F1": 2, "F2": 2, "M": 8, "epochs": 1}
+    text = printed(EXAMPLE / "lenet-distrib-train.dml", dummy=30, out=tmp_path, **small)
+    assert "Training on 25 images" in text

@@ -550,7 +550,7 @@ def infer(**given: Any) -> Type:
         ({"utype": "bsp"}, '\'utype\' .* one of "ASP", "BSP", "SBP", "SSP", found "bsp"', "did you mean 'BSP'?"),
         ({"freq": "BATCHES"}, "'freq' .* found \"BATCHES\"", "did you mean 'NBATCHES'?"),
         ({"scheme": "RANDOM"}, "'scheme'", None),
-        ({"mode": "REMOTE_SPARK"}, "'mode' of paramserv.. must be \"LOCAL\"", "threads of this machine"),
+        ({"mode": "REMOTE"}, "'mode' of paramserv.. must be one of", "did you mean 'REMOTE_SPARK'?"),
         ({"checkpointing": "EPOCH10"}, "'checkpointing' of paramserv.. must be \"NONE\"", "fewer epochs"),
         ({"runtime_balancing": "CYCLE_AVG"}, "'runtime_balancing'", "federated"),
         ({"weighting": True}, "'weighting' of paramserv.. must be FALSE", "federated"),

@@ -1,5 +1,5 @@
 """parfor gives the same results, output and errors whichever way it runs: one iteration after the other, by threads, or
-by processes."""
+by processes, or on a cluster, which here is this process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from here import Here
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 from programs import program
 from test_differential import Thrown
 
 from gramian.api.script import Script
+from gramian.backends.spark import SparkBackend
+from gramian.backends.spark.loops import SparkRemote
+from gramian.budget import Budget
 from gramian.errors import ScriptError
 from gramian.ir.cores import cores, one_core
 from gramian.ops import index
@@ -32,12 +36,14 @@ from gramian.runtime.parfor import body, loop, loops
 from gramian.runtime.parfor.cost import Outlook, Way, can_fork
 from gramian.runtime.parfor.loop import rebound
 from gramian.runtime.parfor.loops import forced
+from gramian.runtime.run import Execution
 from gramian.settings import Settings
 from gramian.source import Source
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 APART = (Way.THREADS, Way.PROCESSES)
+THERE = (*APART, Way.CLUSTER)
 
 
 @pytest.fixture(autouse=True)
@@ -56,16 +62,31 @@ def printed(text: str, way: Way, seed: int | None = None) -> str:
     stream = io.StringIO()
     with redirect_stdout(stream), forced(way):
         try:
-            Script.compile(Source("script.dml", text), Settings(seed=seed)).run()
+            script = Script.compile(Source("script.dml", text), Settings(seed=seed))
+            if way is Way.CLUSTER:
+                run_on_cluster(script)
+            else:
+                script.run()
         except ScriptError as error:
             stream.write(error.render())
     return stream.getvalue()
 
 
+def run_on_cluster(script: Script) -> int:
+    """The number of jobs that it took."""
+    backend = SparkBackend(lambda: None, budget=Budget(), least=1 << 60)
+    backend.cluster = Here()
+    try:
+        Execution(script.program, backend, script.settings, script.statistics).run()
+        return backend.cluster.jobs
+    finally:
+        backend.end()
+
+
 def same_all_ways(text: str, seed: int | None = None) -> str:
     """What a script prints, which must be the same whichever way it runs."""
     expected = printed(text, Way.SEQUENTIAL, seed)
-    for way in APART:
+    for way in THERE:
         assert printed(text, way, seed) == expected, way
     return expected
 
@@ -211,7 +232,7 @@ def test_results_are_the_same(name: str) -> None:
 def test_the_number_of_workers_does_not_show(workers: int) -> None:
     text = LOOPS["sums"]
     expected = printed(text, Way.SEQUENTIAL)
-    for way in APART:
+    for way in THERE:
         assert printed(text.replace("1:50", f"1:50, par={workers}"), way) == expected
 
 
@@ -419,6 +440,7 @@ RUN = """
 import sys
 from gramian.runtime.parfor.cost import Way
 from gramian.runtime.parfor.loops import forced
+from gramian.runtime.run import Execution
 from gramian.cli import main
 sys.argv = ["gramian", "run", "-s", sys.argv[2]]
 with forced(Way[{way!r}]):
@@ -470,6 +492,14 @@ def test_iterations_that_need_one_another_run_in_order(text: str) -> None:
 
 def outlook(seconds: float, **other: object) -> Outlook:
     return Outlook(**{"seconds": seconds, "workers": 2, "speedup": None, "can_fork": True, **other})  # type: ignore[arg-type]
+
+
+def test_a_cluster_pays_for_long_loops() -> None:
+    assert outlook(100.0, cores=16).best() is Way.CLUSTER
+    assert outlook(100.0, cores=16).best(Way.PROCESSES) is Way.CLUSTER
+    assert outlook(100.0, cores=2).best() is Way.THREADS
+    assert outlook(0.2, cores=16).best() is Way.THREADS
+    assert outlook(100.0, cores=16, carried=10**10).best() is Way.THREADS
 
 
 def test_the_way_depends_on_what_it_costs() -> None:
@@ -545,6 +575,25 @@ def test_threads_that_wait_for_one_another_become_processes(monkeypatch: pytest.
         taken = ways_taken(monkeypatch, text)
     assert stream.getvalue() == expected
     assert taken == [Way.THREADS, Way.PROCESSES]
+
+
+@pytest.mark.parametrize("before", APART)
+def test_a_loop_goes_over_to_a_cluster(before: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+    R = matrix(0, rows=100, cols=1); s = matrix(0, 1, 1)
+    parfor (i in 1:100) { for (k in 1:10000) R[i, 1] = k; s += matrix(1 / i, 1, 1); print(i) }
+    print(sum(R)); print(toString(s, decimal=17))
+    """
+    expected = printed(text, Way.SEQUENTIAL)
+    nexts = {Way.SEQUENTIAL: before, before: Way.CLUSTER}
+    monkeypatch.setattr(loops, "LOOK", 0.0)
+    monkeypatch.setattr(Outlook, "best", lambda self, now=Way.SEQUENTIAL: nexts[now])
+    monkeypatch.setattr(SparkRemote, "is_near", True)
+    stream = io.StringIO()
+    with redirect_stdout(stream):
+        jobs = run_on_cluster(Script.compile(Source("script.dml", text)))
+    assert stream.getvalue() == expected
+    assert jobs == 1
 
 
 def test_without_room_for_processes_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:

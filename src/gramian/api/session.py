@@ -203,7 +203,8 @@ def _given(value: Any) -> Any:
     if not is_on_disk(value):
         return value
     found = value.load()
-    return found if found.flags.writeable else found.copy()  # what a matrix keeps for later is not the caller's
+    # What a matrix keeps for later is not the caller's.
+    return found.copy() if is_sparse(found) or not found.flags.writeable else found
 
 
 def _type(value: Any) -> Type:

@@ -16,7 +16,6 @@ from gramian.cost.placement import CLUSTER, DRIVER, LATER, Place, Placement, bes
 from gramian.explain.model import Explanation, Operator, Section
 from gramian.ir.fused import is_sink, role_of
 from gramian.ir.node import CALL, Node, walk
-from gramian.ir.stored import is_sparse_type
 from gramian.ir.types import Kind, Type
 from gramian.settings import Settings
 
@@ -128,8 +127,6 @@ class Places:
             return Place(DRIVER, f"{node.op.name} makes its result there")
         if node.op.name == "matrix" and node.type.sparsity == 0:
             return Place(DRIVER, "zeros begin there")
-        if is_sparse_type(operator.types[0]):
-            return Place(DRIVER, "sparse matrices live on the driver")
         return self.placement.new(self.size(operator))
 
     def elsewhere(self, operator: Operator, unknown: list[str]) -> Place:
@@ -177,7 +174,7 @@ class Places:
         return self.values[name]
 
     def new(self, type: Type) -> str:
-        if not may_be_there([type]) or (type.is_matrix and is_sparse_type(type)):
+        if not may_be_there([type]):
             return DRIVER
         return self.placement.new(value_bytes(type, self.cell)).where
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gramian.ir.certain import FALLIBLE
-from gramian.ir.node import ABSENT, OUTPUT, Node, intern, output, rebuild, transform, var, walk
+from gramian.ir.node import ABSENT, CORE, OUTPUT, Node, intern, output, rebuild, transform, var, walk
 from gramian.ir.op import Op, Trait
 from gramian.ir.types import MISSING, Type, results
 
@@ -130,6 +130,7 @@ FUSED = Op(
     family="core",
     internal=True,
 )
+CORE[FUSED.name] = FUSED
 
 
 def inputs_of(node: Node) -> tuple[Node, ...]:

@@ -92,11 +92,16 @@ CALL = Op(
 )
 
 
-_LEAVES = {op.name: op for op in (VAR, LITERAL, ABSENT, OUTPUT, CALL)}
+# Operators of the compiler's own, which are not in the registry.
+CORE = {op.name: op for op in (VAR, LITERAL, ABSENT, OUTPUT, CALL)}
+
+
+def op_named(name: str) -> Op:
+    return CORE.get(name) or REGISTRY[name]
 
 
 def _again(name: str, args: tuple[Node, ...], attrs: tuple[Any, ...], type: Type) -> Node:
-    return intern(_LEAVES.get(name) or REGISTRY[name], args, attrs, type)
+    return intern(op_named(name), args, attrs, type)
 
 
 def var(name: str, type: Type) -> Node:

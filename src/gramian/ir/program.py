@@ -78,8 +78,9 @@ class Parallel:
     """What makes a `for` a `parfor`.
 
     `results` are the variables that outlive it, `accumulators` those of them that iterations add to, `initial` the other
-    variables that the body assigns and that have a value before; `workers` is how many were asked for. Iterations of an
-    `ordered` one run one after the other, since without the dependency check they may do what workers cannot do apart.
+    variables that the body assigns and that have a value before; `workers` is how many were asked for, `mode` whether they
+    are to be on a cluster: LOCAL, REMOTE, or None if the script does not say. Iterations of an `ordered` one run one after
+    the other, since without the dependency check they may do what workers cannot do apart.
     """
 
     results: tuple[str, ...]
@@ -87,6 +88,7 @@ class Parallel:
     initial: tuple[str, ...]
     workers: int | None
     ordered: bool = False
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -193,8 +193,9 @@ class FunctionLines:
         else:
             # The check was made when the script was compiled; it may not understand the plan.
             workers = "" if item.parallel.workers is None else f", par={item.parallel.workers}"
+            mode = {None: "", "LOCAL": ", mode=LOCAL", "REMOTE": ", mode=REMOTE_SPARK"}[item.parallel.mode]
             self.parfors.append(item.parallel)
-            head = f"parfor ({item.variable} in {over}, check=0{workers}) {{"
+            head = f"parfor ({item.variable} in {over}, check=0{workers}{mode}) {{"
             self.inside(head, "for", item.span, item.body, item.stop)
             self.parfors.pop()
         self.out.add("}", "end")

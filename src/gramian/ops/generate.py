@@ -167,6 +167,25 @@ class FreshSeeds:
         """
         self._sequence.set(None if seed is None else _Sequence(seed, number))
 
+    @property
+    def state(self) -> object:
+        """Where this context is in its sequence, for another process to go on from."""
+        return self._sequence.get()
+
+    def go_on(self, state: Any) -> None:
+        """In this context, go on where another process ended."""
+        self._sequence.set(state)
+
+    @contextmanager
+    def going_on(self, state: Any) -> Iterator[None]:
+        """Meanwhile take new seeds from where another process was."""
+        before = self._sequence.get()
+        self.go_on(state)
+        try:
+            yield
+        finally:
+            self._sequence.set(before)
+
     def branch(self, count: int) -> list[int | None]:
         """What to start the sequences of threads with, so that the timing of the threads has no influence on them."""
         return [None if self._sequence.get() is None else self.next() for _ in range(count)]

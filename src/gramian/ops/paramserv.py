@@ -19,7 +19,7 @@ from gramian.ops.control import by_the_runtime
 CONTIGUOUS, ROUND_ROBIN, RANDOM = "DISJOINT_CONTIGUOUS", "DISJOINT_ROUND_ROBIN", "DISJOINT_RANDOM"
 RESHUFFLE = "OVERLAP_RESHUFFLE"
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "mode": ("LOCAL",),
+    "mode": ("LOCAL", "REMOTE_SPARK"),  # the latter is the same as the former where there is no cluster
     "utype": ("ASP", "BSP", "SBP", "SSP"),
     "freq": ("EPOCH", "BATCH", "NBATCHES"),
     "scheme": (CONTIGUOUS, ROUND_ROBIN, RANDOM, RESHUFFLE),
@@ -27,7 +27,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "runtime_balancing": ("NONE",),
 }
 _ELSEWHERE = {
-    ("mode", "REMOTE_SPARK"): 'workers are threads of this machine; use mode="LOCAL"',
     ("checkpointing", "EPOCH"): "write the model in the script, between calls of paramserv() with fewer epochs",
     ("checkpointing", "EPOCH10"): "write the model in the script, between calls of paramserv() with fewer epochs",
     ("runtime_balancing", None): "it is for federated training, which gramian does not have",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from gramian.ir.fused import Pipeline
 from gramian.ir.node import Node, literal_value, walk
 from gramian.ir.op import Op
+from gramian.runtime.remote import Remote
 
 Kernel = Callable[..., Any]
 
@@ -16,6 +17,10 @@ class Backend(Protocol):
     """Where operators run. A backend without a kernel for an operator leaves it to the operator's own meaning."""
 
     name: str
+
+    @property
+    def remote(self) -> Remote | None:
+        """Other machines that run parts of a program beside this one."""
 
     def kernel(self, op: Op) -> Kernel | None:
         """The backend's kernel of an operator, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError, SizeError
@@ -75,13 +75,46 @@ def _code_at_work(traceback: TracebackType, generated: Generated) -> str:
 
 def script_error(error: BaseException, units: Units) -> ScriptError:
     """The error as the author of the script sees it."""
-    if isinstance(error, ScriptError):
-        return error
-    running = points(error.__traceback__, units)
+    return (
+        error if isinstance(error, ScriptError) else ScriptError(diagnosis(error, points(error.__traceback__, units)))
+    )
+
+
+def diagnosis(error: BaseException, running: list[Point]) -> Diagnostic:
+    """What went wrong, where, and the chain of calls; `running` are the functions that it came up through."""
     function = next((p.function for p in reversed(running) if p.function is not None), None)
     message, hint, notes = _explain(error, function, running)
     span = _place(error, running, message) if running else None
-    return ScriptError(Diagnostic(message, span, hint, (*notes, *_call_chain(running))))
+    return Diagnostic(message, span, hint, (*notes, *_call_chain(running)))
+
+
+def enclosing(name: str, generated: Generated) -> Point:
+    """A generated function of which only the name is known, since it runs in another process."""
+    function = generated.functions.get(name, generated.parts.get(name))
+    return Point(name, function, name in generated.functions, None, "", None, None, {}, {})
+
+
+# Stands for a function that runs in another process, of which nothing is known here.
+NOWHERE = Point("", None, False, None, "", None, None, {}, {})
+
+
+def open_call(frame: FrameType | None, units: Units) -> tuple[Span | None, tuple[Note, ...]]:
+    """Where the innermost of the functions that are running is, and where they were called."""
+    running = points(stack_above(None, frame), units)
+    return (running[-1].span if running else None), _call_chain(running)
+
+
+def calls_above(frame: FrameType | None, units: Units) -> tuple[Note, ...]:
+    """Where the functions that are running were called, innermost first."""
+    return _call_chain(points(stack_above(None, frame), units))
+
+
+def stack_above(traceback: TracebackType | None, frame: FrameType | None) -> TracebackType | None:
+    """The traceback as it would be if the error had come up through the calls that are open."""
+    while frame is not None:
+        traceback = TracebackType(traceback, frame, frame.f_lasti, frame.f_lineno)
+        frame = frame.f_back
+    return traceback
 
 
 def _place(error: BaseException, running: list[Point], message: str) -> Span | None:

@@ -16,6 +16,7 @@ from gramian.ir.sparse import densify
 from gramian.ir.types import BOOLEAN, DOUBLE, INT, STRING, Kind
 from gramian.ir.values import ListValue
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Codes
 
 Entry = tuple[Function, Callable[..., Any]]
 
@@ -29,6 +30,8 @@ class FunctionTable:
 
     `load` finds functions that the program does not name, those of the library, by name; `kernel` is that of an operator.
     """
+
+    code: Codes | None = None  # of the program, for other machines
 
     def __init__(
         self, functions: Mapping[str, Entry], load: Callable[[str], Entry | None], kernel: Callable[[Op], Kernel]

@@ -1,4 +1,4 @@
-"""The parameter server: a model in one place, and workers that train it in threads.
+"""The parameter server: a model in one place, and workers that train it in threads, or on other machines.
 
 A worker computes on its part of the rows, batch after batch, and after some of them pushes to the server: the sum of
 its gradients or, with modelAvg, the model that it has come to. How pushes meet is the schedule:
@@ -14,6 +14,7 @@ In steps the workers' results are combined in the order of the workers, so that 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import Context, copy_context
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from gramian.errors import OperationError, SizeError
+from gramian.ir.disk import is_on_disk
 from gramian.ir.op import REGISTRY
 from gramian.ir.scalar import describe, text
 from gramian.ir.sparse import by_rows, is_sparse, settle
@@ -41,6 +43,7 @@ from gramian.ops.paramserv import (
     check_validation,
 )
 from gramian.runtime.functions import FunctionTable
+from gramian.runtime.pushes import Elsewhere, Push, Pushed, Pushes
 
 # What the functions of the script are given, by name.
 GIVEN: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +63,10 @@ def paramserv(table: FunctionTable, *values: Any) -> ListValue:
     training = Training.of(table, given)
     workers = _workers(given["features"], given["labels"], options)
     if workers:
-        server = Server(given["model"], training, options, workers)
+        elsewhere = None
+        if options.mode == "REMOTE_SPARK" and table.code is not None and table.code.remote is not None:
+            elsewhere = Elsewhere(table.code, len(workers), sys._getframe(1))
+        server = Server(given["model"], training, options, workers, elsewhere)
         schedule = {"BSP": _in_steps, "SBP": _in_steps, "ASP": _at_once, "SSP": _at_once}[str(options.utype)]
         with ThreadPoolExecutor(len(workers), "gramian worker") as threads:
             schedule(server, threads)
@@ -74,12 +80,13 @@ def paramserv(table: FunctionTable, *values: Any) -> ListValue:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A function of the script, called with arguments by name."""
+    """A function of the script, called with arguments by name; `called` is what the script calls it, `name` its title."""
 
     role: str
     name: str
     run: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     outputs: tuple[str, ...]
+    called: str = ""
 
     @classmethod
     def of(cls, table: FunctionTable, role: str, name: str) -> Called:
@@ -96,7 +103,7 @@ class Called:
             result = run(*table.bind(function, list(values.values()), list(values)))
             return result if len(function.outputs) > 1 else (result,) if function.outputs else ()
 
-        return cls(role, function.title, call, tuple(o.name for o in function.outputs))
+        return cls(role, function.title, call, tuple(o.name for o in function.outputs), name)
 
     def result(self, **values: Any) -> ListValue:
         """The first result, which must be a list."""
@@ -203,11 +210,14 @@ class Worker:
     pushes: list[list[slice]]
     context: Context = field(default_factory=copy_context)
 
+    def batch(self, rows: slice) -> tuple[Any, Any]:
+        return tuple(x[rows, :] if is_on_disk(x) else x[rows] for x in (self.features, self.labels))
+
     def gradients(self, push: list[slice], model: ListValue, training: Training) -> ListValue:
         """The sum of the gradients of some batches; the model moves on from one to the next."""
         total: ListValue | None = None
         for at, rows in enumerate(push):
-            found = training.gradients(model, self.features[rows], self.labels[rows])
+            found = training.gradients(model, *self.batch(rows))
             total = found if total is None else _added(total, found)
             if at < len(push) - 1:
                 model = training.updated(model, found)
@@ -217,25 +227,36 @@ class Worker:
     def trained(self, push: list[slice], model: ListValue, training: Training) -> ListValue:
         """The model after some batches."""
         for rows in push:
-            found = training.gradients(model, self.features[rows], self.labels[rows])
+            found = training.gradients(model, *self.batch(rows))
             model = training.updated(model, found)
         return model
 
 
 def _workers(features: Any, labels: Any, options: Options) -> list[Worker]:
     features, labels = (by_rows(x) if is_sparse(x) else x for x in (features, labels))
-    workers = []
+    workers: list[Worker] = []
     size = options.batchsize or 1
-    for number, part in enumerate(_parts(features.shape[0], options)):
-        mine = features[part], labels[part]
+    for part in _parts(features.shape[0], options):
+        mine = _rows(features, part), _rows(labels, part)
         batches = [slice(at, at + size) for at in range(0, mine[0].shape[0], size)]
         step = options.batches_per_push(len(batches))
         pushes = [batches[at : at + step] for at in range(0, len(batches), step)]
         if pushes:
-            workers.append(Worker(number, *mine, pushes))
+            workers.append(Worker(len(workers), *mine, pushes))
     for worker, seed in zip(workers, fresh_seeds.branch(len(workers)), strict=True):
         worker.context.run(fresh_seeds.start, seed)
     return workers
+
+
+def _rows(x: Any, part: Any) -> Any:
+    """Some rows of a matrix in memory, on disk or on a cluster."""
+    if not is_on_disk(x):
+        return x[part]
+    if isinstance(part, slice) and part.step is None and hasattr(x, "rows"):
+        first, last, _ = part.indices(x.shape[0])
+        return x.rows(first, max(first, last))
+    whole = x.load()
+    return (by_rows(whole) if is_sparse(whole) else whole)[part]
 
 
 def _parts(rows: int, options: Options) -> list[Any]:
@@ -260,7 +281,15 @@ def _parts(rows: int, options: Options) -> list[Any]:
 class Server:
     """Holds the model. The schedules see to it that one thread at a time updates it."""
 
-    def __init__(self, model: ListValue, training: Training, options: Options, workers: list[Worker]) -> None:
+    def __init__(
+        self,
+        model: ListValue,
+        training: Training,
+        options: Options,
+        workers: list[Worker],
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self.elsewhere = elsewhere
         self.model = model
         self.training = training
         self.options = options
@@ -279,8 +308,37 @@ class Server:
 
     def pushed(self, worker: Worker, push: list[slice], model: ListValue) -> ListValue:
         """What a worker finds for some batches; this runs in its thread."""
+        if self.elsewhere is not None:
+            found = self.elsewhere.run(self._pushes(model), {worker.number: Push.of(worker, push)})
+            return self.elsewhere.result(found[worker.number])
         work = worker.trained if self.average else worker.gradients
         return work(push, model, self.training)
+
+    def start_all(
+        self, workers: list[Worker], push: int, threads: ThreadPoolExecutor
+    ) -> dict[Worker, Future[ListValue]]:
+        """Have workers compute their pushes on the present model; other machines do them together, if all are waited for."""
+        if self.elsewhere is None or self.options.utype == "SBP":
+            return {w: self.start(w, push, threads) for w in workers}
+        given = {w.number: w.context.run(Push.of, w, w.pushes[push]) for w in workers}
+        together = threads.submit(self.elsewhere.run, self._pushes(self.model), given)
+        futures: dict[Worker, Future[ListValue]] = {w: Future() for w in workers}
+        together.add_done_callback(lambda done: self._hand_out(done, futures))
+        return futures
+
+    def _hand_out(self, together: Future[dict[int, Pushed]], futures: dict[Worker, Future[ListValue]]) -> None:
+        for worker, future in futures.items():
+            try:
+                assert self.elsewhere is not None
+                future.set_result(worker.context.run(self.elsewhere.result, together.result()[worker.number]))
+            except BaseException as error:
+                future.set_exception(error)
+
+    def _pushes(self, model: ListValue) -> Pushes:
+        assert self.elsewhere is not None
+        training = self.training
+        names = training.upd.called, training.agg.called
+        return Pushes(self.elsewhere.codes.code, *names, training.hyperparams, self.average, model)
 
 
 # -- in steps ---------------------------------------------------------------------------------------------------------
@@ -305,7 +363,7 @@ def _step(
         wait([late[w] for w in due], return_when=FIRST_COMPLETED)
     for worker in [w for w, future in late.items() if future.done()]:
         late.pop(worker).result()
-    running = {w: server.start(w, step, threads) for w in due if w not in late}
+    running = server.start_all([w for w in due if w not in late], step, threads)
     needed = min(max(len(due) - backups, 1), len(running))
     while sum(future.done() for future in running.values()) < needed:
         wait([f for f in running.values() if not f.done()], return_when=FIRST_COMPLETED)

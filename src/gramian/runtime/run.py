@@ -33,6 +33,7 @@ from gramian.runtime.late import Late, LatePoint
 from gramian.runtime.paramserv import paramserv
 from gramian.runtime.parfor.loops import ParallelLoops, running_script
 from gramian.runtime.progress import Progress
+from gramian.runtime.remote import Codes, Unit
 from gramian.runtime.statistics import PIPELINE, Statistics, untimed
 from gramian.settings import Settings
 from gramian.source import Source
@@ -69,6 +70,7 @@ class Execution:
         settings: Settings,
         statistics: Statistics | None = None,
         units: dict[str, Generated] | None = None,
+        main: Unit | None = None,
     ) -> None:
         self.program = program
         self.backend = backend
@@ -77,17 +79,25 @@ class Execution:
         self.units = {} if units is None else units
         self.late_parts = 0  # compiled so far
         self.table = FunctionTable({}, self._library_function, lambda op: kernel_of(op, backend))
-        self.namespace = self._load(program, generate(program))
+        self.main = main or Unit(program, generate(program), self._fresh_file(program))
+        self.table.code = Codes(self, self.main)
+        self.namespace = self.load(self.main)
         self.table.functions |= self.functions()
 
-    def _load(self, program: Program, generated: Generated) -> dict[str, Any]:
+    def _fresh_file(self, program: Program) -> str:
+        """A name by which Python knows a unit."""
+        number = len(self.units)
+        while (file := f"<gramian {program.source.name} {number}>") in self.units:
+            number += 1
+        return file
+
+    def load(self, unit: Unit) -> dict[str, Any]:
         """The functions of generated source, by name."""
-        filename = f"<gramian {program.source.name} {len(self.units)}>"
-        self.units[filename] = generated
+        self.units[unit.file] = unit.generated
         if self.statistics is not None:
-            self.statistics.units[filename] = generated
-        namespace = self._namespace(program, generated)
-        exec(compile(generated.source, filename, "exec"), namespace)
+            self.statistics.units[unit.file] = unit.generated
+        namespace = self._namespace(unit)
+        exec(compile(unit.generated.source, unit.file, "exec"), namespace)
         return namespace
 
     def load_part(
@@ -97,9 +107,10 @@ class Execution:
         name = f"part_{len(self.units)}"
         self.late_parts += 1
         generated = generate_part(program, point, name, generic=generic, last=last)
-        part: Callable[[list[Any]], Any] = self._load(program, generated)[name]
+        unit = Unit(program, generated, self._fresh_file(program))
+        part: Callable[[list[Any]], Any] = self.load(unit)[name]
         if self.statistics is not None:
-            self.statistics.parts[next(reversed(self.units))] = program
+            self.statistics.parts[unit.file] = program
         return part
 
     def count(self, what: str) -> None:
@@ -124,7 +135,8 @@ class Execution:
         found = Execution(run_passes(program, Facts()), self.backend, self.settings, self.statistics, self.units)
         return found.functions()[name]
 
-    def _namespace(self, program: Program, generated: Generated) -> dict[str, Any]:
+    def _namespace(self, unit: Unit) -> dict[str, Any]:
+        program, generated = unit.program, unit.generated
         timed = untimed if self.statistics is None else self.statistics.timed
         kernels = {name: timed(op.name, kernel_of(op, self.backend)) for name, op in generated.kernels.items()}
         for name, pipeline in generated.pipelines.items():
@@ -144,7 +156,7 @@ class Execution:
             "store": timed("leftIndex", store),
             "writable": self.backend.writable,
             "out_of_range": out_of_range,
-            "parallel_for": ParallelLoops(generated, kernel_of(REGISTRY["+"], self.backend), self.statistics),
+            "parallel_for": ParallelLoops(Codes(self, unit), kernel_of(REGISTRY["+"], self.backend), self.statistics),
         }
 
     def run(self, *inputs: Any) -> tuple[Any, ...]:
@@ -156,11 +168,7 @@ class Execution:
         start = perf_counter()
         try:
             with ExitStack() as stack:
-                stack.enter_context(np.errstate(all="ignore"))
-                stack.enter_context(deep_recursion())
-                stack.enter_context(warnings.catch_warnings())
-                warnings.filterwarnings("ignore", message="Changing the sparsity structure")
-                stack.enter_context(functions_called_by(self.table.call_on_matrix))
+                stack.enter_context(self.environment())
                 stack.enter_context(fresh_seeds.fixed_by(self.settings.seed))
                 stack.enter_context(running_script(self._explained))
                 if self.settings.progress:
@@ -174,6 +182,17 @@ class Execution:
         finally:
             if self.statistics is not None:
                 self.statistics.total += perf_counter() - start
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """What functions of the program need around them, in the script's process and in workers."""
+        with ExitStack() as stack:
+            stack.enter_context(np.errstate(all="ignore"))
+            stack.enter_context(deep_recursion())
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message="Changing the sparsity structure")
+            stack.enter_context(functions_called_by(self.table.call_on_matrix))
+            yield
 
     def _explained(self, error: Exception) -> GramianError:
         try:

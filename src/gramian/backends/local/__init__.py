@@ -17,6 +17,7 @@ from gramian.ir.op import Op
 from gramian.ir.sparse import is_sparse
 from gramian.ops.index import DENSE_UP_TO, writable
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Remote
 from gramian.settings import PRECISIONS
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class LocalBackend:
         from gramian.backends.local.disk.home import Home
 
         return Home(self.budget, f"f{self.cell_bytes}", self)
+
+    @property
+    def remote(self) -> Remote | None:
+        return None
 
     def end(self) -> None:
         """A run is over. Memory and files go with the values that are in them."""

@@ -10,6 +10,7 @@
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand(), seq() and matrix()
+    loops, parcels   parts of a program as tasks, and how what they need gets to workers
     files, parts, frame_files   read() and write(): what the driver plans, and what the workers do
     tables, frame_tables   DataFrames of Spark
     session, master, java, probe   Spark itself
@@ -20,7 +21,7 @@ its rows on the driver, by the same machinery that serves matrices on disk. A di
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ from gramian.ir.fused import Pipeline
 from gramian.ir.node import describe_op
 from gramian.ir.op import Op
 from gramian.runtime.backend import Kernel
+from gramian.runtime.remote import Remote
 from gramian.runtime.statistics import Count, uncounted
 
 if TYPE_CHECKING:
@@ -94,9 +96,26 @@ class SparkBackend(LocalBackend):
         """Is a result of so many bytes small enough for the driver? One `beside` an operand has its rows."""
         return self.placement.comes_back(size, beside)
 
+    @property
+    def has_started(self) -> bool:
+        return "cluster" in self.__dict__
+
+    @cached_property
+    def remote(self) -> Remote:
+        from gramian.backends.spark.loops import SparkRemote
+
+        return SparkRemote(self)
+
+    def joined(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Values of which some are on the cluster: what is too large to travel with a job goes there as well."""
+        from gramian.backends.spark.matrix import spread
+        from gramian.backends.spark.ways.making import is_distributed, travels
+
+        return tuple(v if is_distributed(v) or travels(v) else spread(v, self.cluster, self.budget) for v in values)
+
     def end(self) -> None:
         """The blocks of a run go with it."""
-        if "cluster" in self.__dict__:
+        if self.has_started:
             self.cluster.close()
 
     def kernel(self, op: Op) -> Kernel | None:
@@ -134,6 +153,7 @@ class SparkBackend(LocalBackend):
                 return on_driver(op, self._with_frames(op, local), values) if found is NO else found
             if not any(map(is_distributed, others)):
                 return local(*values)
+            values = self.joined(values)
             found = NO if way is None else way(self, op, values)
             return on_driver(op, local, values) if found is NO else found
 

@@ -48,6 +48,7 @@ class Recipe:
     """How the blocks of one matrix or frame, known by its name, are made."""
 
     is_quick: ClassVar[bool] = False  # to make: no machine gets such blocks from another one
+    travels: ClassVar[bool] = True  # with jobs, if somebody misses it? Else its blocks are sent from the driver
     name: str
     cut: Cut
     cols: int

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from threading import Lock
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -55,6 +56,7 @@ class Cluster:
         self.name = uuid.uuid4().hex[:12]
         self.jobs = 0
         self._names = 0
+        self._naming = Lock()
         self._live: set[str] = set()
         self._dirty = False  # may there be blocks?
         self._copies: set[tuple[Blocks, int]] = set()  # of blocks, on other machines than where they are
@@ -63,9 +65,11 @@ class Cluster:
 
     def fresh(self) -> str:
         """A name for the blocks of a new matrix."""
-        self._names += 1
-        self._live.add(f"m{self._names}")
-        return f"m{self._names}"
+        with self._naming:
+            self._names += 1
+            name = f"m{self._names}"
+            self._live.add(name)
+        return name
 
     def forget(self, name: str) -> None:
         """Nobody holds the matrix of that name any more: its blocks go with the next job."""
@@ -114,6 +118,10 @@ class Cluster:
             self._move(SendParts(recipe, to), recipe.base.cut, range(recipe.base.cut.panels), receiver)
             self.count(SHUFFLED, sum(recipe.bytes_of(panel) for panel in to))
         return None
+
+    def spread(self, value: Any, cut: Cut) -> Recipe:
+        """The recipe of a matrix of the driver's, which must not change any more: blocks are sent when they are needed."""
+        return self._arrays.matrix(value, cut)
 
     def _until_all_is_there(
         self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
@@ -199,13 +207,17 @@ class Cluster:
         self._until_all_is_there(sender, wanted, job)
 
     def _send(self, names: Collection[str]) -> None:
-        """The driver's arrays among these blocks to machines that lack them."""
+        """The driver's matrices among these to where they are needed: large ones block by block, others to every machine."""
         for recipe, machines in self._arrays.lacking(names, set(self.anchors.machines)):
-            pieces = list(pieces_of(recipe, 0, [self._anchor_on(machine, 0) for machine in machines]))
-            self.jobs += 1
-            receiver = ReceiveFiles(*self._now(), {0: (recipe.name, 0)})
-            size = sum(len(piece.cells) for piece in pieces)
-            assert not self._counted(partial(self._exchange, pieces, receiver), size)
+            to = {0: [self._anchor_on(machine, 0) for machine in machines]}
+            if recipe.cut.panels > 1:
+                to = {n: [anchor_of(n, len(self.anchors), recipe.cut)] for n in range(recipe.cut.panels)}
+            for some in in_rounds(recipe, to):
+                pieces = [piece for panel in some for piece in pieces_of(recipe, panel, some[panel])]
+                self.jobs += 1
+                receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in some})
+                size = sum(len(piece.cells) for piece in pieces)
+                assert not self._counted(partial(self._exchange, pieces, receiver), size)
             self._arrays.arrived(recipe, machines)
 
     # -- Spark ---------------------------------------------------------------------------------------------------------
@@ -239,7 +251,7 @@ class Cluster:
     @cached_property
     def _callers(self) -> ThreadPoolExecutor:
         """Threads that wait for jobs. An interrupt meets the thread that waits for them, and not the talk with Spark."""
-        return ThreadPoolExecutor(64, "gramian spark", initializer=lambda: self.session.addTag(self.tag))
+        return ThreadPoolExecutor(64, "gramian spark", initializer=partial(sessions.tag, self.session, self.tag))
 
     @property
     def tag(self) -> str:
@@ -259,7 +271,7 @@ class Cluster:
             return future.result()
         except KeyboardInterrupt:
             with sessions.quiet():
-                self.session.interruptTag(self.tag)
+                sessions.cancel(self.session, self.tag)
                 future.exception(CANCEL)
             raise
         except Exception as error:

@@ -12,12 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
+from weakref import ReferenceType, finalize, ref
 
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
+from gramian.backends.spark.cells import save, settled
 from gramian.backends.spark.exchange import ROUND, Piece, chunks
+from gramian.ir.disk import panel_of
+from gramian.ir.sparse import is_sparse
 
 LEAST = 1 << 20  # bytes of an array that is sent apart from jobs when it is needed again,
 ALWAYS = 1 << 23  # and when it is needed for the first time
@@ -26,16 +30,14 @@ KEPT = 1 << 29  # bytes of arrays that are kept because they may be needed again
 
 @dataclass(frozen=True)
 class Sent(Recipe):
-    """Rows of an array of the driver's as one block. It is never in a job: workers that miss it get it sent."""
+    """A matrix of the driver's, of which blocks are sent to where they are needed: one of one block to every machine."""
 
+    travels: ClassVar[bool] = False
     value: Any
 
     @property
     def is_landmark(self) -> bool:
         return True
-
-    def make(self, panel: int, store: Store) -> Array:
-        return self.value
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Arrays:
         self._known: OrderedDict[bytes, Recipe | None] = (
             OrderedDict()
         )  # by their cells; None: needed once, and not sent
-        self._at: dict[str, tuple[Sent, set[int]]] = {}  # by name, with the machines that have it
+        self._there: dict[str, tuple[ReferenceType[Sent], set[int]]] = {}  # by name, with the machines that have it
         self._lock = Lock()
 
     def block_of(self, array: Array) -> Recipe | None:
@@ -72,53 +74,60 @@ class Arrays:
             self._known.move_to_end(key)
             if found is None and (not is_new or cells.nbytes >= ALWAYS):
                 found = self._known[key] = self._block(cells)
-            while len(self._known) > 1 and sum(recipe.value.nbytes for recipe, _ in self._at.values()) > KEPT:
-                self._drop(self._known.popitem(last=False)[1])
+            while len(self._known) > 1 and sum(map(_size, self._known.values())) > KEPT:
+                self._known.popitem(last=False)
         return found
 
     def _block(self, cells: Array) -> Recipe:
         step = max(1, len(cells) * ROUND // (2 * cells.nbytes))
-        parts = tuple(self._sent(cells[first : first + step]) for first in range(0, len(cells), step))
+        rows = (cells[first : first + step] for first in range(0, len(cells), step))
+        parts = tuple(self.matrix(part, Cut(len(part), len(part))) for part in rows)
         if len(parts) == 1:
             return parts[0]
-        return Joined(self._fresh(), Cut(len(cells), len(cells)), cells.shape[1], str(cells.dtype), parts)
-
-    def _sent(self, cells: Array) -> Sent:
-        rows, cols = cells.shape
-        found = Sent(self._fresh(), Cut(rows, rows), cols, str(cells.dtype), cells)
-        self._at[found.name] = found, set()
+        found = Joined(self._fresh(), Cut(len(cells), len(cells)), cells.shape[1], str(cells.dtype), parts)
+        finalize(found, self._forget, found.name).atexit = False
         return found
 
-    def _drop(self, old: Recipe | None) -> None:
-        parts = old.parts if isinstance(old, Joined) else ()
-        for recipe in (old, *parts):
-            if recipe is not None:
-                self._at.pop(recipe.name, None)
-                self._forget(recipe.name)
+    def matrix(self, cells: Any, cut: Cut) -> Sent:
+        """The recipe of a matrix of the driver's, which nobody may change any more. Its blocks live as long."""
+        found = Sent(self._fresh(), cut, cells.shape[1], str(cells.dtype), cells)
+        self._there[found.name] = ref(found), set()
+        finalize(found, self._gone, found.name).atexit = False
+        return found
+
+    def _gone(self, name: str) -> None:
+        del self._there[name]
+        self._forget(name)
 
     def lacking(self, names: Collection[str], machines: Collection[int]) -> Iterator[tuple[Sent, list[int]]]:
-        """Which of these arrays, if any of them is one, is missing on which machines."""
+        """Which of these matrices, if any of them is one, is missing on which machines."""
         for name in names:
-            if name in self._at:
-                recipe, have = self._at[name]
+            if name in self._there:
+                there, have = self._there[name]
                 missing = [machine for machine in machines if machine not in have]
-                if missing:
+                if missing and (recipe := there()) is not None:
                     yield recipe, missing
 
     def arrived(self, recipe: Sent, machines: Collection[int]) -> None:
-        self._at[recipe.name][1].update(machines)
+        self._there[recipe.name][1].update(machines)
 
     def missed(self, names: Collection[str]) -> set[str]:
-        """Those of the names that are arrays, which some machine has lost."""
-        found = {name for name in names if name in self._at}
+        """Those of the names that are such matrices, of which some machine has lost a block."""
+        found = {name for name in names if name in self._there}
         for name in found:
-            self._at[name][1].clear()
+            self._there[name][1].clear()
         return found
 
 
-def pieces_of(recipe: Sent, item: int, anchors: Collection[int]) -> Iterator[Piece]:
-    """The file of an array, for some anchors."""
+def _size(recipe: Recipe | None) -> int:
+    return 0 if recipe is None else recipe.cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize
+
+
+def pieces_of(recipe: Sent, panel: int, anchors: Collection[int]) -> Iterator[Piece]:
+    """The file of a block, for some anchors."""
     out = io.BytesIO()
-    np.save(out, recipe.value)
+    first, last = recipe.cut.limits(panel)
+    rows = recipe.value[first:last] if is_sparse(recipe.value) else panel_of(recipe.value, first, last)
+    save(out, settled(rows, recipe.dtype))
     for anchor in anchors:
-        yield from chunks(anchor, item, out.getbuffer())
+        yield from chunks(anchor, panel, out.getbuffer())

@@ -13,6 +13,7 @@ import io
 import pickle
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from gramian.backends.spark.given import Arrays
 
 
-class MissingBlockError(Exception):
-    """The block of a reference is not there, and somebody has to make it first."""
+class MissingBlockError(BaseException):
+    """The block of a reference is not there, and somebody has to make it first.
+
+    Nobody between may take it for an error of what is running: functions of a script run between, too.
+    """
 
     def __init__(self, name: str, panel: int) -> None:
         super().__init__(name, panel)
@@ -49,27 +53,37 @@ def pickled(thing: Any, arrays: Arrays | None = None, used: set[str] | None = No
 
     Large arrays become blocks of `arrays`, whose names come into `used`.
     """
+    out = io.BytesIO()
+    _shallow()(out, thing.recipe if getattr(thing, "makes", False) else thing, arrays, used).dump(thing)
+    return out.getvalue()
+
+
+@cache
+def _shallow() -> Callable[..., pickle.Pickler]:
+    """The class of picklers: one for all, since a class is in cycles, and would hold for long what its functions know."""
     from pyspark.cloudpickle import CloudPickler
 
-    top = thing.recipe if getattr(thing, "makes", False) else thing
-
     class Shallow(CloudPickler):  # type: ignore[misc]
+        def __init__(self, out: io.BytesIO, top: Any, arrays: Arrays | None, used: set[str] | None) -> None:
+            super().__init__(out, protocol=pickle.HIGHEST_PROTOCOL)
+            self.top = top
+            self.arrays = arrays
+            self.used = used
+
         def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, Recipe) and value is not top and value.is_landmark:
-                if used is not None:
-                    used.add(value.name)
-                return Reference, (value.name, value.cut, value.cols, value.dtype)
-            return super().reducer_override(value)
+            if not isinstance(value, Recipe) or not value.is_landmark or (value is self.top and value.travels):
+                return super().reducer_override(value)
+            if self.used is not None:
+                self.used.add(value.name)
+            return Reference, (value.name, value.cut, value.cols, value.dtype)
 
         def persistent_id(self, value: Any) -> Any:
-            if arrays is None or not isinstance(value, np.ndarray):
+            if self.arrays is None or not isinstance(value, np.ndarray):
                 return None
-            block = arrays.block_of(value)
+            block = self.arrays.block_of(value)
             return None if block is None else (block, value.shape)
 
-    out = io.BytesIO()
-    Shallow(out, protocol=pickle.HIGHEST_PROTOCOL).dump(thing)
-    return out.getvalue()
+    return Shallow
 
 
 def loaded(text: bytes, store: Store) -> Any:
@@ -103,7 +117,7 @@ def landmarks(
         if id(recipe) in seen:
             continue
         seen.add(id(recipe))
-        if recipe.is_landmark and (names is None or recipe.name in names):
+        if recipe.is_landmark and recipe.travels and (names is None or recipe.name in names):
             found[recipe.name] = pickled(recipe, arrays, used)
         for field in fields(recipe):
             left += recipes_in(getattr(recipe, field.name))

@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gramian.backends.local.disk.home import parts_of
 from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
 from gramian.backends.spark.cells import row_bytes
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
-from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, InPanels, SparsePanels
+from gramian.budget import Budget
+from gramian.ir.disk import BATCH, DiskMatrix, DiskTranspose, InPanels, SparsePanels, panel_of
 from gramian.ir.sparse import array_bytes, by_rows, densify, is_sparse, worth
 
 T = TypeVar("T")
@@ -186,6 +188,23 @@ def _on_disk(cells: Array, folder: str) -> Any:
         return cells
     found = DiskMatrix.new((cells.shape[0], cells.shape[1]), folder, cells.dtype)
     found.write(0, cells)
+    return found
+
+
+def spread(value: Any, cluster: Cluster, budget: Budget) -> SparkMatrix:
+    """A matrix of the driver's that goes to the cluster. It keeps a copy, since the script may write into its own."""
+    rows, cols = value.shape
+    kind, sparsity = np.dtype(value.dtype), 1.0
+    if is_sparse(value):
+        value, sparsity = by_rows(value).copy(), value.nnz / (rows * cols)
+    else:
+        copy = DiskMatrix.new((rows, cols), budget.scratch, kind)
+        for first, last in parts_of(rows, cols):
+            copy.write(first, panel_of(value, first, last))
+        value = copy
+    recipe = cluster.spread(value, cut_of(rows, cols, kind.itemsize, sparsity=sparsity))
+    found = SparkMatrix(recipe, cluster, budget.scratch, sparsity)
+    found.unwatch()  # what is made of it may need its blocks again
     return found
 
 

@@ -7,7 +7,7 @@ A block that is missing all the same is made again from its recipe.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from gramian.backends.spark.anchors import Anchors, anchor_of
 from gramian.backends.spark.blocks import Cut, Recipe, recipes_in
@@ -15,6 +15,7 @@ from gramian.backends.spark.exchange import ROUND
 
 WORTH = 1 << 20  # bytes of blocks for which a job of their own is worth while
 
+AnyTargets = TypeVar("AnyTargets")
 Blocks = tuple[str, int]  # of a matrix, by name and panel
 
 
@@ -61,8 +62,8 @@ class Moves:
                 yield recipe, panels
 
 
-def in_rounds(recipe: Recipe, panels: Mapping[int, set[int]]) -> Iterator[dict[int, set[int]]]:
-    """The same in parts, of which each machine gets no more in a job than it should hold in Java's memory."""
+def in_rounds(recipe: Recipe, panels: Mapping[int, AnyTargets]) -> Iterator[dict[int, AnyTargets]]:
+    """Panels and where they go in parts, of which nobody gets more in a job than should be in Java's memory."""
     size = recipe.cut.step * recipe.row_bytes
     count = max(1, ROUND // max(1, size))
     numbers = sorted(panels)

@@ -55,6 +55,7 @@ class DistributedPipeline:
         bases = [o for at, o in enumerate(operands) if at in self.panels and isinstance(o, SparkMatrix)]
         if not bases or self.panels & self.whole:  # what is read in both ways, every panel would need twice
             return self.local(*operands)
+        operands = self.backend.joined(operands)
         operands = tuple(self._whole(at, operand) for at, operand in enumerate(operands))
         if not all(map(_can_travel, operands)) or sum(map(_size, operands)) > LARGEST_GIVEN:
             return self.local(*operands)

@@ -309,6 +309,24 @@ def _brief(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]
 
 
+def tag(session: Session, name: str) -> None:
+    """The jobs of this thread can be cancelled by that name.
+
+    A tag of a classic session is lost on the way to the thread in which Java collects a table; one of its context is not.
+    """
+    if hasattr(session, "sparkContext"):
+        session.sparkContext.addJobTag(name)
+    else:
+        session.addTag(name)
+
+
+def cancel(session: Session, name: str) -> None:
+    if hasattr(session, "sparkContext"):
+        session.sparkContext.cancelJobsWithTag(name)
+    else:
+        session.interruptTag(name)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """A server that is gone already cannot be told that we leave."""

@@ -30,7 +30,7 @@ OPTIONS: dict[str, tuple[str, ...] | object] = {
 
 
 def plan(c: Context, s: tree.For) -> Parallel:
-    """The results and workers of a parfor.
+    """The results and workers of a parfor, and where they are to be.
 
     Raises:
         ScriptError: an option is wrong, or iterations may depend on one another.
@@ -44,7 +44,9 @@ def plan(c: Context, s: tree.For) -> Parallel:
     inside = control.assigned(s.body) - set(results) - {s.variable}
     initial = sorted(name for name in inside if name in c.entries and c.entries[name].certain)
     ordered = any(_needs_order(s, writes, name) for name in results)
-    return Parallel(tuple(results), tuple(accumulators), tuple(initial), _workers(s, options.get("par")), ordered)
+    mode = None if "mode" not in options else str(options["mode"]).split("_")[0]
+    workers = _workers(s, options.get("par"))
+    return Parallel(tuple(results), tuple(accumulators), tuple(initial), workers, ordered, mode)
 
 
 def _workers(s: tree.For, given: int | str | None) -> int | None:

@@ -58,6 +58,13 @@ def _cells_of(body: FunctionType) -> dict[str, CellType]:
     return dict(zip(body.__code__.co_freevars, body.__closure__ or (), strict=True))
 
 
+def values_of(body: FunctionType) -> dict[str, Any]:
+    """The values of the variables that a body shares with the function around it, of those that have one."""
+    variables = Variables(body)
+    names = [name[2:] for name in body.__code__.co_freevars if name.startswith("v_")]
+    return {name: variables[name] for name in names if variables.has(name)}
+
+
 def with_own(body: FunctionType, names: Iterable[str]) -> FunctionType:
     """A copy of a body which has these variables for itself, with their present values."""
     own = {prefix + name for name in names for prefix in ("v_", "o_")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from gramian.ir.frame import Frame
 from gramian.ir.sparse import by_rows, densify, is_sparse
 from gramian.ir.values import ListValue
 
-Change = Callable[[Any], Any]  # gives the value with the change made to it; can be sent to another process
+
+class Change(Protocol):
+    """Gives the value with the change made to it; can be sent to another process."""
+
+    def __call__(self, value: Any, mine: bool = False) -> Any:
+        """A matrix that is `mine` may be written into, since nobody else holds it."""
+
+
+PLACE_BITS = 128  # of the numbers of a row and a column
 
 
 def difference(before: Any, after: Any) -> Change | None:
@@ -35,7 +43,7 @@ class Entries:
 
     found: Sequence[tuple[int, Any]]
 
-    def __call__(self, value: ListValue) -> ListValue:
+    def __call__(self, value: ListValue, mine: bool = False) -> ListValue:
         items = list(value.items)
         for at, item in self.found:
             items[at] = item
@@ -54,19 +62,45 @@ class Cells:
     places: Any
     cells: Any
 
-    def __call__(self, value: Any) -> Any:
-        changed = by_rows(value).copy() if is_sparse(value) else value.copy()
+    def __call__(self, value: Any, mine: bool = False) -> Any:
+        changed = by_rows(value).copy() if is_sparse(value) else value if mine else value.copy()
         if len(self.cells):
             changed[self.places] = self.cells
         return changed
 
 
-def _cells(before: Any, after: Any) -> Cells:
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Cells of a part of a dense matrix, most of which changed: the rows and columns, marks in bits, and the cells."""
+
+    rows: slice
+    cols: slice
+    marks: Any
+    cells: Any
+
+    def __call__(self, value: Any, mine: bool = False) -> Any:
+        changed = value if mine else value.copy()
+        part = changed[self.rows, self.cols]
+        part[np.unpackbits(self.marks, count=part.size).view(bool).reshape(part.shape)] = self.cells
+        return changed
+
+
+def _cells(before: Any, after: Any) -> Change:
     before, after = (densify(m.load()) if is_on_disk(m) else m for m in (before, after))
     # Bits are compared, since NaN is not equal to itself, and -0 is equal to 0.
     bits = np.dtype(f"i{after.dtype.itemsize}")
-    places = np.nonzero(np.ascontiguousarray(before).view(bits) != np.ascontiguousarray(after).view(bits))
+    unlike = np.ascontiguousarray(before).view(bits) != np.ascontiguousarray(after).view(bits)
+    rows, cols = (_extent(unlike.any(axis=axis)) for axis in (1, 0))
+    part = unlike[rows, cols]
+    if np.count_nonzero(part) * PLACE_BITS > part.size:
+        return Region(rows, cols, np.packbits(part), after[rows, cols][part])
+    places = np.nonzero(unlike)
     return Cells(places, after[places])
+
+
+def _extent(marks: Any) -> slice:
+    found = np.flatnonzero(marks)
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
 
 
 def _sparse_cells(before: Any, after: Any) -> Cells:
@@ -81,7 +115,7 @@ class FrameCells:
 
     columns: Sequence[tuple[int, Any, Any]]
 
-    def __call__(self, value: Frame) -> Frame:
+    def __call__(self, value: Frame, mine: bool = False) -> Frame:
         import pyarrow.compute as pc
 
         columns = value.table.columns

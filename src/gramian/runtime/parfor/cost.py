@@ -18,14 +18,17 @@ class Way(Enum):
     SEQUENTIAL = "one after the other"
     THREADS = "by threads"
     PROCESSES = "by processes"
+    CLUSTER = "on other machines"
 
 
 # Seconds, as measured on a machine of 2023. They matter for loops of some milliseconds only.
 START_THREADS = 0.002
 START_PROCESSES = 0.010
 START_PROCESS = 0.003  # for each of them
+START_JOB = 0.25  # on a cluster
 SECONDS_PER_BYTE_SHARED = 1 / 2e9  # copied into shared memory
 SECONDS_PER_BYTE_SENT = 1 / 5e8  # through a pipe
+SECONDS_PER_BYTE_CARRIED = 1 / 5e7  # to other machines
 WORTH = 0.8  # another way must promise to take less than this part of the time
 
 
@@ -39,7 +42,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is left of a loop: its seconds on one core, and the bytes that processes would share and send."""
+    """What is left of a loop: its seconds on one core, and the bytes that processes would share and send.
+
+    `cores` are those of other machines that it may go to, which are 0 if there are none, and `carried` what it reads.
+    """
 
     seconds: float
     workers: int
@@ -47,6 +53,8 @@ class Outlook:
     can_fork: bool
     shared: int = 0
     sent: int = 0
+    cores: int = 0
+    carried: int = 0
 
     def cost(self, way: Way) -> float:
         """The seconds that a way would take."""
@@ -55,12 +63,15 @@ class Outlook:
                 return self.seconds
             case Way.THREADS:
                 return START_THREADS + self.seconds / min(self.speedup or self.workers, self.workers)
+            case Way.CLUSTER:
+                carried = (self.carried + self.shared + self.sent) * SECONDS_PER_BYTE_CARRIED
+                return START_JOB + self.seconds / self.cores + carried
         moved = self.shared * SECONDS_PER_BYTE_SHARED + self.sent * SECONDS_PER_BYTE_SENT
         return START_PROCESSES + START_PROCESS * self.workers + self.seconds / self.workers + moved
 
     def best(self, now: Way = Way.SEQUENTIAL) -> Way:
         """The way to go on, which is that of now unless another one pays."""
-        ways = [Way.THREADS, Way.PROCESSES] if self.can_fork else [Way.THREADS]
+        ways = [Way.THREADS, *([Way.PROCESSES] if self.can_fork else []), *([Way.CLUSTER] if self.cores else [])]
         best = min(ways, key=self.cost)
         rest = self.cost(now) if now is Way.SEQUENTIAL else self.cost(now) - START_THREADS
         return best if self.cost(best) < WORTH * rest else now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import dedent
@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from gramian.ir.disk import is_on_disk
 from gramian.ir.program import For, Parallel
 from gramian.ir.sparse import is_sparse
+from gramian.ir.values import ListValue
 from gramian.ops.index import DENSE_UP_TO
 from gramian.runtime.parfor.body import CHUNKS, Task, Variables, chunks_of
 from gramian.runtime.parfor.cost import Pace, loops_inside
@@ -101,3 +103,12 @@ def size_in_memory(value: Any) -> int:
     if is_sparse(value):
         return int(value.data.nbytes + value.indices.nbytes)
     return int(value.nbytes) if isinstance(value, np.ndarray) else 0
+
+
+def matrices_in(values: Iterable[Any]) -> Iterator[Any]:
+    """The matrices among values, and in lists among them."""
+    for value in values:
+        if isinstance(value, ListValue):
+            yield from matrices_in(value.items)
+        elif isinstance(value, np.ndarray) or is_sparse(value) or is_on_disk(value):
+            yield value

@@ -10,22 +10,20 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from mmap import mmap
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from traceback import format_exception
-from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from gramian.errors import Diagnostic, GramianError, OperationError, ScriptError
+from gramian.errors import GramianError, OperationError
 from gramian.ir.cores import one_core
-from gramian.runtime.failure import InternalError
+from gramian.runtime.failure import stack_above
 from gramian.runtime.parfor.body import Done, Task, Worker
 from gramian.runtime.parfor.cost import no_fork
+from gramian.runtime.parfor.reports import Report
 from gramian.runtime.parfor.schedule import Chunks, NoRoomError
 from gramian.runtime.parfor.threads import run_all
 from gramian.runtime.statistics import Counts, Statistics
@@ -194,31 +192,5 @@ class Child:
         return pickle.dumps((found, self._report(error) if error else None, self._counted()), protocol=5)
 
     def _report(self, error: Exception) -> Report:
-        whole = _stack_above(error.__traceback__, sys._getframe(1))
-        explained = self.explain(error.with_traceback(whole))
-        found = tuple(explained.diagnostics) if isinstance(explained, ScriptError) else ()
-        return Report(found, str(explained), "".join(format_exception(error)))
-
-
-@dataclass(frozen=True)
-class Report:
-    """An error on its way to the script's process: all that is known of it, since the stack stays here."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    text: str
-    traceback: str
-
-    def error(self) -> GramianError:
-        if self.diagnostics:
-            return ScriptError(self.diagnostics)
-        error = InternalError(self.text)
-        error.add_note(self.traceback)
-        return error
-
-
-def _stack_above(traceback: TracebackType | None, frame: FrameType | None) -> TracebackType | None:
-    """The traceback as it would be if the error had come up through the calls that are open."""
-    while frame is not None:
-        traceback = TracebackType(traceback, frame, frame.f_lasti, frame.f_lineno)
-        frame = frame.f_back
-    return traceback
+        whole = stack_above(error.__traceback__, sys._getframe(1))
+        return Report.of(self.explain(error.with_traceback(whole)), error)

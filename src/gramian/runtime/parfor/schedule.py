@@ -42,6 +42,7 @@ class Merge:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.variables = Variables(task.body)
+        self._mine = set(task.shared)  # variables whose matrix nobody else holds
 
     def __call__(self, done: Done) -> None:
         for text in done.printed:
@@ -51,7 +52,8 @@ class Merge:
         for name, found in done.sums.items():
             self.variables.set(name, self.task.plus(self.variables[name], found))
         for name, change in done.changes.items():
-            self.variables.set(name, change(self.variables[name]))
+            self.variables.set(name, change(self.variables[name], name in self._mine))
+            self._mine.add(name)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,17 @@ ARRAYS = {
 }
 
 
-@cache
+_reading = Lock()  # Python 3.11 fails where two threads make syntax trees at the same time
+
+
 def _texts() -> dict[str, tuple[str, list[str]]]:
     """The functions of `loops.py` as text, with the names of their parameters: nothing of them runs in Python."""
+    with _reading:
+        return _read()
+
+
+@cache
+def _read() -> dict[str, tuple[str, list[str]]]:
     module = Path(__file__).with_name("loops.py").read_text(encoding="utf-8")
     parts = (part for part in ast.parse(module).body if isinstance(part, ast.FunctionDef))
     return {p.name: (f"{ast.get_source_segment(module, p)}\n", [a.arg for a in p.args.args]) for p in parts}

@@ -40,11 +40,16 @@ def by_rows(value: Any) -> Any:
     """
     if is_on_disk(value) and is_distributed(value):
         return value if isinstance(value, SparkMatrix) else value.written
-    if not is_matrix(value) or array_bytes(value) > LARGEST_GIVEN:
+    if not is_matrix(value) or not travels(value):
         return NO
     if is_on_disk(value):
         return value.load()
     return compressed_rows(value) if is_sparse(value) else np.ascontiguousarray(value)
+
+
+def travels(value: Any) -> bool:
+    """Is it none of the driver's matrices that are too large to go with a job?"""
+    return not is_matrix(value) or array_bytes(value) <= LARGEST_GIVEN
 
 
 def source(value: Any) -> Source:
