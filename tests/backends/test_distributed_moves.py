@@ -120,7 +120,7 @@ def test_an_array_that_a_machine_lost_is_sent_again(backend: SparkBackend, monke
     expected = loaded(x) @ right
     check(run(REGISTRY["%*%"], [x, right], backend), expected)
     cluster: Any = backend.cluster
-    for path in cluster.stores[1].folder.rglob("*.npy"):
+    for path in cluster.stores[1].folder.rglob("*.block"):
         path.unlink()
     check(run(REGISTRY["%*%"], [x, right], backend), expected)
 
@@ -130,7 +130,7 @@ def test_a_machine_that_loses_everything(backend: SparkBackend) -> None:
     x = run(REGISTRY["rand"], [ROWS, COLS, 0.0, 1.0, 1.0, 7, "uniform", None], backend)
     z = run(REGISTRY["order"], [x, 2, False, False], backend)
     expected = loaded(z)
-    for path in cluster.stores[2].folder.rglob("*.npy"):
+    for path in cluster.stores[2].folder.rglob("*.block"):
         path.unlink()
     check(z, expected)
 

@@ -161,12 +161,12 @@ def damaged(place: Path, how: str) -> None:
 def test_damaged_block(how: str, backend: SparkBackend) -> None:
     cells = random_cells(2000, 50, 0.05)
     x = distributed(backend, cells.toarray(), 1000)
-    assert is_sparse(x.region(0, 2000))
+    assert is_sparse(x.fetched((0, 2000)))
     (place,) = (p for s in backend.cluster.stores if (p := s.place(x.recipe.name, 1)).exists())
     before = place.read_bytes()
     damaged(place, how)
     assert place.read_bytes() != before
-    np.testing.assert_array_equal(x.region(0, 2000).toarray(), cells.toarray())
+    np.testing.assert_array_equal(x.fetched((0, 2000)).toarray(), cells.toarray())
     assert place.read_bytes() == before
 
 

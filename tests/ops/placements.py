@@ -9,11 +9,14 @@ from samples import all_samples
 
 import gramian.ops  # noqa: F401  registers the operators
 from gramian.backends.local import LocalBackend
+from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.blocks import Cut, Recipe
+from gramian.backends.spark.frame import SparkFrame
 from gramian.backends.spark.ways.recipes import Pieces
 from gramian.backends.spark.work import Given
 from gramian.ir import sparse
 from gramian.ir.disk import is_on_disk
+from gramian.ir.frame import FP64, Frame
 from gramian.ir.op import Effect, Op
 from gramian.ir.values import ListValue
 from gramian.runtime.backend import kernel_of
@@ -27,7 +30,7 @@ def loaded(value: Any) -> Any:
         return tuple(map(loaded, value))
     if isinstance(value, ListValue):
         return [loaded(v) for v in value.items]
-    return sparse.densify(value.load() if is_on_disk(value) else value)
+    return sparse.densify(value.load() if is_on_disk(value) or isinstance(value, SparkFrame) else value)
 
 
 def run(op: Op, values: list[Any], backend: LocalBackend) -> Any:
@@ -43,9 +46,25 @@ def check(found: Any, expected: Any) -> None:
     elif isinstance(expected, tuple | list):
         for one, other in zip(found, expected, strict=True):
             check(one, other)
+    elif isinstance(expected, Frame):
+        assert (found.names, found.types) == (expected.names, expected.types)
+        for j, kind in enumerate(expected.types):
+            one, other = found.table.column(j).to_pylist(), expected.table.column(j).to_pylist()
+            if kind == FP64:
+                assert [cell is None for cell in one] == [cell is None for cell in other]
+                np.testing.assert_allclose(np.array(one, float), np.array(other, float), rtol=1e-12)
+            else:
+                assert one == other
     elif isinstance(expected, np.ndarray | float):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
         assert np.shape(found) == np.shape(expected)
+
+
+def sent_frame(backend: SparkBackend, frame: Frame, step: int) -> SparkFrame:
+    """A distributed frame whose cells come from the driver."""
+    pieces = ((Given(frame, True), 0, frame.shape[0]),)
+    recipe = Pieces(backend.cluster.fresh(), Cut(frame.shape[0], step), len(frame.types), "frame", pieces)
+    return SparkFrame(recipe, frame.names, frame.types, 16, backend.cluster, backend.budget.scratch)
 
 
 def sent(name: str, cut: Cut, cells: Any) -> Recipe:

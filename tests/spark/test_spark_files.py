@@ -206,6 +206,6 @@ def test_a_failed_write_leaves_what_was_there(backend: SparkBackend, tmp_path: P
     from gramian.backends.spark.files import writer
 
     with pytest.raises(OperationError):
-        writer(REGISTRY["write"].kernel)(found, str(tmp_path / "y"), "csv", *[None] * 8)
+        writer(backend, REGISTRY["write"].kernel)(found, str(tmp_path / "y"), "csv", *[None] * 8)
     assert (tmp_path / "y").read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["y"]

@@ -77,12 +77,46 @@ def test_regression_on_a_dataframe(session: gramian.Session, spark: Any) -> None
 
 def test_what_does_not_fit(session: gramian.Session, spark: Any) -> None:
     table = numbered(spark)
-    with pytest.raises(UsageError, match="input 'X': column 't' of the DataFrame holds string"):
-        session.run("print(sum(X))", {"X": table.selectExpr("'a' as t")})
+    with pytest.raises(UsageError, match="input 'X': column 'm' of the DataFrame holds map<string,int>, not numbers"):
+        session.run("print(sum(X))", {"X": table.selectExpr("map('a', 1) as m")})
+    with pytest.raises(UsageError, match="input 'X': column 'v' of the DataFrame holds array<int>; beside columns of"):
+        session.run("print(nrow(X))", {"X": table.selectExpr("'a' as t", "array(1) as v")})
     with pytest.raises(UsageError, match="input 'X': the rows of the DataFrame have different lengths"):
         session.run("print(sum(X))", {"X": table.selectExpr("sequence(0, id % 3) as v")})
     with pytest.raises(UsageError, match="input 'X': the DataFrame has no rows"):
         session.run("print(sum(X))", {"X": table.where("id < 0")})
+
+
+def test_columns_of_texts_are_a_frame_and_come_back(session: gramian.Session, spark: Any) -> None:
+    table = spark.range(0, 3000, 1, 3).selectExpr(
+        "concat('k', id % 5) as kind", "id", "if(id % 10 = 0, null, id / 4) as x", "id % 2 = 0 as even",
+        "date_add(date'2020-01-01', cast(id as int)) as day"
+    )  # fmt: skip
+    script = """
+        [X, M] = transformencode(target=F[, 1:4], spec="{recode: [kind], dummycode: [kind]}")
+        n = nrow(F); types = typeof(F); s = colSums(X[, 1:5]); G = F[, 1:3]; d = as.scalar(F[366, 5])
+    """
+    found = session.run(script, {"F": table}, ["X", "M", "n", "types", "s", "G", "d"])
+    assert type(found._values["X"]) is SparkMatrix
+    assert found["n"] == 3000
+    assert found["d"] == "2020-12-31"
+    assert found["types"].to_pylist() == [
+        {"C1": "STRING", "C2": "INT64", "C3": "FP64", "C4": "BOOLEAN", "C5": "STRING"}
+    ]
+    np.testing.assert_array_equal(found["s"], [[600.0] * 5])
+    assert found["M"]["kind"].to_pylist()[:3] == ["k0·1", "k1·2", "k2·3"]
+    i = np.arange(3000.0)
+    np.testing.assert_array_equal(
+        found["X"][:, 5:], np.column_stack([i, np.where(i % 10 == 0, np.nan, i / 4), i % 2 == 0])
+    )
+    back = found.table("G", row="number")
+    assert back.dtypes == [("number", "bigint"), ("kind", "string"), ("id", "bigint"), ("x", "double")]
+    rows = back.where("number in (1, 2999)").orderBy("number").collect()
+    assert [tuple(row) for row in rows] == [(1, "k0", 0, None), (2999, "k3", 2998, 749.5)]
+    with pytest.raises(UsageError, match="output 'G' is a frame"):
+        found.table("G", array="v")
+    small = session.run("F = as.frame(matrix('1 2', 2, 1))", {}, ["F"]).table("F", row="i")
+    assert [tuple(row) for row in small.orderBy("i").collect()] == [(1, 1.0), (2, 2.0)]
 
 
 def test_nothing_is_left(spark: Any, tmp_path: Path) -> None:

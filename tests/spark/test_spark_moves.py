@@ -55,7 +55,7 @@ def test_an_array_of_the_driver(backend: SparkBackend, x: Any, way: str, cluster
     row = np.arange(COLS, dtype=np.float64).reshape(1, COLS) * np.ones((COLS, 1))
     for _ in range(2):
         check(op(backend, "%*%", x, row), loaded(x) @ row)
-    files = [path for folder in cluster_folders for path in folder.rglob(f"gramian-{backend.cluster.name}/m*/0.npy")]
+    files = [path for folder in cluster_folders for path in folder.rglob(f"gramian-{backend.cluster.name}/m*/0.block")]
     sizes = [path.stat().st_size for path in files]
     assert sizes.count(row.nbytes + 128) == (2 if way == "cluster" else 1)
 

@@ -104,7 +104,7 @@ def folders(spark: Any, name: str) -> list[Path]:
 
 
 def block_files(spark: Any, name: str) -> list[Path]:
-    return [path for folder in folders(spark, name) for path in folder.rglob("*.npy")]
+    return [path for folder in folders(spark, name) for path in folder.rglob("*.block")]
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ HALF_A_BLOCK = 1 << 18
 def only_small_blocks(places: list[Path]) -> bool:
     """The last panel has so few rows that there is room for its blocks; of others not even a part is left."""
     blocks = [path for folder in places for path in folder.glob("m*/*")]
-    return all(path.suffix == ".npy" and np.load(path, mmap_mode="r").nbytes < HALF_A_BLOCK for path in blocks)
+    return all(path.suffix == ".block" and path.stat().st_size < HALF_A_BLOCK for path in blocks)
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")

@@ -83,8 +83,8 @@ class Session:
         """Run a script, given as its text or as the path of its file.
 
         `inputs` are the values of its variables before it starts: numbers, texts, NumPy arrays, matrices of SciPy, frames
-        of pandas or Arrow, DataFrames of Spark (as matrices), lists and dictionaries of them. `outputs` are the names of
-        the variables wanted, `parameters` the script's `$name` values.
+        of pandas or Arrow, DataFrames of Spark (as matrices; as frames if there are texts), lists and dictionaries of
+        them. `outputs` are the names of the variables wanted, `parameters` the script's `$name` values.
 
         Raises:
             UsageError: an input is nothing of this, or the file cannot be read.
@@ -137,6 +137,7 @@ class Session:
             return Frame(value)
         if type(value).__module__.partition(".")[0] == "pandas":
             return Frame(pyarrow.Table.from_pandas(value, preserve_index=False))
+        from gramian.backends.spark.frame_tables import frame_of_table, is_frame
         from gramian.backends.spark.tables import is_table, matrix_of_table
 
         if is_table(value):
@@ -144,7 +145,7 @@ class Session:
 
             if not isinstance(self.backend, SparkBackend):
                 raise OperationError("a DataFrame of Spark needs Session(spark=...)")
-            return matrix_of_table(self.backend, value, self.folder)
+            return (frame_of_table if is_frame(value) else matrix_of_table)(self.backend, value, self.folder)
         raise OperationError(f"a {type(value).__name__} is no value of a script")
 
     @property
@@ -154,7 +155,7 @@ class Session:
 
 class Results(Mapping[str, Any]):
     """The outputs of a script by name: numbers, texts, NumPy arrays, sparse arrays of SciPy, Arrow tables, lists and
-    dictionaries. A matrix on the cluster comes here when it is asked for in this way.
+    dictionaries. A matrix or frame on the cluster comes here when it is asked for in this way.
     """
 
     def __init__(self, session: Session, values: Mapping[str, Any]) -> None:
@@ -171,18 +172,24 @@ class Results(Mapping[str, Any]):
         return len(self._values)
 
     def table(self, name: str, *, array: str | None = None, row: str | None = None) -> Any:
-        """A matrix as a DataFrame of Spark, without collecting it, in its order.
+        """A matrix or frame as a DataFrame of Spark, without collecting it, in its order.
 
-        Its columns are C1, C2, ..., or one of arrays that is called `array`; one called `row` has the numbers of rows.
+        The columns of a matrix are C1, C2, ..., or one of arrays that is called `array`; those of a frame have its names.
+        One called `row` has the numbers of rows.
         """
         from gramian.backends.spark import SparkBackend
+        from gramian.backends.spark.frame_tables import table_of_frame
         from gramian.backends.spark.tables import table_of
 
         value, backend = self._values[name], self._session.backend
         if not isinstance(backend, SparkBackend):
             raise UsageError("a DataFrame of Spark needs Session(spark=...)")
+        if isinstance(value, Frame):
+            if array is not None:
+                raise UsageError(f"output '{name}' is a frame: its columns cannot become one of arrays")
+            return table_of_frame(backend, value, row)
         if not (isinstance(value, np.ndarray) or is_on_disk(value) or is_sparse(value)):
-            raise UsageError(f"output '{name}' is not a matrix")
+            raise UsageError(f"output '{name}' is not a matrix or frame")
         return table_of(backend, value, array, row)
 
 

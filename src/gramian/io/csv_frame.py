@@ -6,11 +6,13 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 from gramian.errors import OperationError
 from gramian.io import numbers
+from gramian.io.chunks import Chunk
 from gramian.io.files import BOM, failing_as, part_files
 from gramian.ir import imputed
 from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, default_names
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from gramian.io.plan import ReadPlan
 
 _BATCH_ROWS = 1 << 16
-_MIN_BLOCK = 1 << 20
+_MIN_BLOCK = _HEAD_BYTES = 1 << 20
 _META = "#Meta·".encode()
 _EMPTY_LINE = re.compile(rb"(^|\n)\r?\n")
 
@@ -54,13 +56,59 @@ def read_frame(plan: ReadPlan) -> Frame:
                 data, lines = data[length:], lines + 1
             if data:
                 cols = cols or _count_columns(data, header, plan)
-                tables.append(_table(data, cols, plan, lines))
+                tables.append(_table(data, cols, plan, Lines(lines)))
     if not tables:
         raise OperationError(f"'{plan.path}' has no rows" if plan.header else f"'{plan.path}' is empty")
     table = pa.concat_tables(tables).combine_chunks()
     frame = typed(Frame(table.rename_columns(_names(header, table.num_columns, plan.path))), plan)
     with _about(plan.path):
         return frame if values is None else imputed.with_csv_line(frame, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a file before some text: so many, or those before a byte, which are counted when a message needs them."""
+
+    count: int
+    path: str = ""
+    start: int = 0
+
+    def __int__(self) -> int:
+        return Chunk(b"", self.path, self.start).line - 1 if self.start else self.count
+
+
+def records(data: bytes, names: Sequence[str], plan: ReadPlan, before: Lines) -> Frame:
+    """Some records of a file, which has columns of these names.
+
+    Raises:
+        OperationError: as `read_frame`.
+    """
+    with _about(before.path):
+        table = _table(data, len(names), plan, before)
+    return typed(Frame(table.rename_columns(list(names))), plan)
+
+
+def first_record(path: str, plan: ReadPlan) -> tuple[int, list[str]] | None:
+    """The place behind the first record of a file, and its fields; None if the file begins as a metadata frame does."""
+    with failing_as("read", path), open(path, "rb") as file:
+        size = _HEAD_BYTES
+        while True:
+            data = file.read(size)
+            mark = len(BOM) if data.startswith(BOM) else 0
+            with _about(path):
+                length, fields = _first_record(data[mark:], plan.sep)
+            if mark + length < len(data) or len(data) < size:
+                break
+            file.seek(0)
+            size *= 16
+    after = data[mark + length :]
+    return None if data.startswith(_META, mark) or after.startswith(_META) else (mark + length, fields)
+
+
+def names_of(header: Sequence[str] | None, first: Sequence[str], plan: ReadPlan) -> list[str]:
+    """The names of the columns, from the header or else from the fields of the first record."""
+    cols = plan.cols or len(header or ()) or (len(plan.schema) if len(plan.schema) > 1 else len(first))
+    return _names(header, cols, plan.path)
 
 
 def _count_columns(data: bytes, header: Sequence[str] | None, plan: ReadPlan) -> int:
@@ -171,10 +219,12 @@ def _first_record(data: bytes, sep: str) -> tuple[int, list[str]]:
     return length, fields or [""]
 
 
-def _table(data: bytes, cols: int, plan: ReadPlan, lines_before: int) -> Any:
+def _table(data: bytes, cols: int, plan: ReadPlan, lines_before: Lines) -> Any:
     """The cells as text."""
     import pyarrow as pa
 
+    if not data.endswith(b"\n"):  # without one, Arrow takes a missing cell at the end for an empty text
+        data += b"\n"
     # Arrow passes over quotes that are not closed, and takes an empty line for one of missing cells.
     if data.count(b'"') % 2 == 0 and not (cols > 1 and _EMPTY_LINE.search(data)):
         try:
@@ -208,23 +258,25 @@ def _parse(data: bytes, cols: int, plan: ReadPlan, block_bytes: int) -> Any:
     )
 
 
-def _padded(data: bytes, cols: int, plan: ReadPlan, lines_before: int) -> bytes:
+def _padded(data: bytes, cols: int, plan: ReadPlan, lines_before: Lines) -> bytes:
     """The text with the missing separators at the ends of its short lines."""
     try:
         lines = data.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError as problem:
         raise OperationError(f"is not UTF-8 text: {problem.reason} at byte {problem.start + 1}") from None
     reader = csv.reader((line + "\n" for line in list(lines)), delimiter=plan.sep, strict=True)
+
+    def line() -> int:
+        return int(lines_before) + reader.line_num
+
     try:
         for row in reader:
-            line = lines_before + reader.line_num
             if len(row) > cols:
-                raise OperationError(f"line {line}: expected {cols} fields, found {len(row)}")
+                raise OperationError(f"line {line()}: expected {cols} fields, found {len(row)}")
             if not row and cols > 1:
-                raise OperationError(f"line {line}: the line is empty")
+                raise OperationError(f"line {line()}: the line is empty")
             last = lines[reader.line_num - 1]
             lines[reader.line_num - 1] = last.rstrip("\r") + plan.sep * (cols - max(1, len(row)))
     except csv.Error as problem:
-        line = lines_before + reader.line_num
-        raise OperationError(f"line {line}: {problem}", "check the quotes around texts") from None
+        raise OperationError(f"line {line()}: {problem}", "check the quotes around texts") from None
     return ("\n".join(lines) + "\n").encode()

@@ -60,11 +60,28 @@ def row_groups(path: str) -> list[tuple[str, int, int]]:
     with _opened(path) as files:
         for field in files[0].schema_arrow:
             _check_number(field, path)
-        return [
-            (name, group, file.metadata.row_group(group).num_rows)
-            for name, file in zip(part_files(path), files, strict=True)
-            for group in range(file.num_row_groups)
-        ]
+        return _groups(path, files)
+
+
+def frame_groups(path: str) -> tuple[list[tuple[str, int, int]], int, Frame]:
+    """The same of a frame, the bytes of its columns unpacked, and its columns without rows.
+
+    Raises:
+        OperationError: a column is nested, or holds what none of a frame's types can hold.
+    """
+    with _opened(path) as files:
+        for field in files[0].schema_arrow:
+            check_flat(field, path)
+        size = sum(file.metadata.row_group(g).total_byte_size for file in files for g in range(file.num_row_groups))
+        return _groups(path, files), size, Frame(files[0].schema_arrow.empty_table())
+
+
+def _groups(path: str, files: list[Any]) -> list[tuple[str, int, int]]:
+    return [
+        (name, group, file.metadata.row_group(group).num_rows)
+        for name, file in zip(part_files(path), files, strict=True)
+        for group in range(file.num_row_groups)
+    ]
 
 
 def rows_of(path: str, group: int, first: int, last: int) -> npt.NDArray[np.float64]:
@@ -75,6 +92,14 @@ def rows_of(path: str, group: int, first: int, last: int) -> npt.NDArray[np.floa
         for j, column in enumerate(table.columns):
             block[:, j] = _doubles(column.combine_chunks())
         return block
+
+
+def frame_rows_of(path: str, group: int, first: int, last: int, plan: ReadPlan) -> Frame:
+    """Some rows of a group of one file of a frame."""
+    with _opened(path) as files:
+        table = files[0].read_row_group(group).slice(first, last - first)
+        table.validate(full=True)
+        return typed(Frame(table), plan)
 
 
 def read_frame(plan: ReadPlan) -> Frame:

@@ -41,8 +41,9 @@ def write_value(value: Any, path: str, options: Mapping[str, Any]) -> None:
         _replace(value, remote.local(path), options)
 
 
-def write_elsewhere(matrix: Any, path: str, options: Mapping[str, Any], write: Write) -> None:
-    """Write a matrix, as `write_value` does, whose cells others put into files: `write` does that and counts the nonzeros.
+def write_elsewhere(value: Any, path: str, options: Mapping[str, Any], write: Write) -> None:
+    """Write a matrix or frame, as `write_value` does, whose cells others put into files: `write` does that and counts the
+    nonzeros.
 
     Raises:
         OperationError: as `write_value`.
@@ -50,9 +51,10 @@ def write_elsewhere(matrix: Any, path: str, options: Mapping[str, Any], write: W
     path = remote.local(path)
     check_path(path)
     given = convert(options.items(), WRITE_OPTIONS, lambda name: f"argument '{name}' of write()")
-    _check(matrix, path, given)
+    _check(value, path, given)
     with failing_as("write", path), Replacement() as replacement:
-        about = _about_matrix(matrix.shape, write(os.path.abspath(replacement.add(path)), given), given)
+        nnz = write(os.path.abspath(replacement.add(path)), given)
+        about = _about_frame(value, given) if isinstance(value, Frame) else _about_matrix(value.shape, nnz, given)
         if about is None:
             replacement.remove(metadata_path(path))
         else:
@@ -184,19 +186,30 @@ def fill(file: IO[bytes], matrix: Any, given: Mapping[str, Any], above: int = 0)
 
 
 def _write_frame(frame: Frame, target: str, given: Mapping[str, Any]) -> str:
-    format = given.get("format", "text")
     with open(target, "xb") as file:
-        match format:
-            case "csv":
-                csv_frame.write_frame(file, frame, header=given.get("header", False), sep=given.get("sep", ","))
-            case "binary":
-                binary.write_frame(file, frame)
-            case "parquet":
-                parquet.write_frame(file, frame)
-            case "jsonl":
-                jsonl.write_frame(file, frame)
-            case _:
-                text.write_frame(file, frame)
+        fill_frame(file, frame, given)
+    return _about_frame(frame, given)
+
+
+def fill_frame(file: IO[bytes], frame: Frame, given: Mapping[str, Any], above: int = 0) -> None:
+    """Write a frame into a file; `above` are its rows that other files hold, if it is one of several parts."""
+    match given.get("format", "text"):
+        case "csv":
+            header, sep = given.get("header", False) and not above, given.get("sep", ",")
+            csv_frame.write_frame(file, frame, header=header, sep=sep)
+        case "binary":
+            binary.write_frame(file, frame)
+        case "parquet":
+            parquet.write_frame(file, frame)
+        case "jsonl":
+            jsonl.write_frame(file, frame)
+        case _:
+            text.write_frame(file, frame)
+
+
+def _about_frame(frame: Frame, given: Mapping[str, Any]) -> str:
+    """The metadata of a frame."""
+    format = given.get("format", "text")
     schema = "".join(f"{kind}," for kind in frame.types)
     entries = {"data_type": "frame", "schema": schema, **_sizes(frame.shape), **_form(format, given)}
     return metadata_text(entries, given.get("description"))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +32,24 @@ _NAMES_OF = {
 _ALIASES = {alias: name for name, aliases in _NAMES_OF.items() for alias in aliases.split()}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # longer ones do not fit into INT64
 _MANY_CHUNKS = 64
+
+
+_rows_before: ContextVar[int] = ContextVar("rows of a frame before those at hand", default=0)
+
+
+@contextmanager
+def after_rows(count: int) -> Iterator[None]:
+    """Meanwhile, messages number the rows of frames as if so many came before them: they are parts of a larger frame."""
+    token = _rows_before.set(count)
+    try:
+        yield
+    finally:
+        _rows_before.reset(token)
+
+
+def row_number(row: int) -> int:
+    """The number, from 1, under which messages name a row."""
+    return row + 1 + _rows_before.get()
 
 
 def column_type(name: str) -> str:
@@ -57,7 +77,7 @@ class Frame:
     __slots__ = ("table", "types")
 
     table: Final[Any]
-    types: Final[tuple[str, ...]]  # the type of each column
+    types: tuple[str, ...]  # the type of each column
 
     def __init__(self, table: Any) -> None:
         """A frame of any Arrow table: its columns get the nearest of the four types."""
@@ -86,9 +106,27 @@ class Frame:
             return cls(_empty(rows))
         return cls.of([_arrow().array(np.array(column, np.float64)) for column in matrix.T], [FP64] * cols, names)
 
+    def __reduce__(self) -> Any:
+        """Only the cells travel that it has, not all those of a larger frame that it is a part of."""
+        if not self.types:
+            return Frame.without_columns, (self.shape[0],)
+        pa = _arrow()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as writer:
+            writer.write_table(self.table)
+        return _unpickled, (sink.getvalue().to_pybytes(),)
+
+    @classmethod
+    def without_columns(cls, rows: int) -> Frame:
+        return cls(_empty(rows))
+
     @property
     def shape(self) -> tuple[int, int]:
         return int(self.table.num_rows), len(self.types)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.table.nbytes)
 
     @property
     def names(self) -> list[str]:
@@ -195,7 +233,7 @@ class Frame:
                 )
         if not first.types:
             return cls(_empty(sum(f.shape[0] for f in frames)))
-        types = [_common_type({f.types[j] for f in frames}) for j in range(len(first.types))]
+        types = common_types(frames)
         columns = [_joined([f._converted(j, t) for f in frames], t) for j, t in enumerate(types)]
         return cls.of(columns, types, first.names)
 
@@ -247,9 +285,13 @@ class Frame:
             return as_cell(value, target)
         except ValueError:
             what = "not a number" if target == FP64 else f"not of type {target}"
-            place = f"row {row + 1}, column {position + 1} ({self.names[position]}) of a frame"
+            place = f"row {row_number(row)}, column {position + 1} ({self.names[position]}) of a frame"
             hint = "transformencode() turns text into numbers" if target == FP64 else None
             raise OperationError(f"{shown(value)} in {place} is {what}", missing_hint(value) or hint) from None
+
+
+def _unpickled(data: bytes) -> Frame:
+    return Frame(_arrow().ipc.open_stream(data).read_all())
 
 
 def missing_hint(value: ScalarValue | None) -> str | None:
@@ -316,6 +358,11 @@ def _cast(column: Any, source: str, target: str) -> Any:
         return column.cast(_arrow_type(target), safe=source != INT64)
     except pa.ArrowInvalid:
         return None  # as_cell reads more forms, and says what is wrong
+
+
+def common_types(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """For each column of some frames of equal width the type that holds the cells of all."""
+    return tuple(_common_type({frame.types[j] for frame in frames}) for j in range(len(frames[0].types)))
 
 
 def _common_type(types: set[str]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -138,18 +139,42 @@ def wider_type(a: str | None, b: str) -> str:
     return "HASH64" if {a, b} == {"HASH32", "HASH64"} else STRING
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What the cells of a column look like: their type if there are any, is one of them t or f, and is one missing?"""
+
+    kind: str | None
+    has_letter: bool
+    has_missing: bool
+
+    @classmethod
+    def together(cls, parts: Iterable[Guess]) -> Guess:
+        """That of a column of which these are parts."""
+        parts = list(parts)
+        kind = reduce(wider_type, (part.kind for part in parts if part.kind is not None), None)
+        return cls(kind, any(part.has_letter for part in parts), any(part.has_missing for part in parts))
+
+    def __str__(self) -> str:
+        # true is the number 1 in a column of numbers, t is not
+        kind = STRING if self.kind in _NUMERIC[1:] and self.has_letter else self.kind or STRING
+        return kind + MISSING_MARK if self.has_missing else kind
+
+
 def detect_schema(target: Frame) -> Frame:
-    return row_of_texts([_detected(target, j) for j in range(target.shape[1])])
+    return row_of_texts(list(map(str, guesses(target))))
 
 
-def _detected(target: Frame, position: int) -> str:
-    cells = set(target.column(position))
+def guesses(target: Frame) -> list[Guess]:
+    """One for each column."""
+    return [_guessed(set(target.column(j))) for j in range(target.shape[1])]
+
+
+def _guessed(cells: set[Any]) -> Guess:
     texts = {text(cell) for cell in cells if cell is not None}
     filled = {t for t in texts if t.strip()}
-    kind = reduce(wider_type, map(guessed_type, filled), None) or STRING
-    if kind in _NUMERIC[1:] and {"t", "f"} & {t.strip().lower() for t in filled}:
-        kind = STRING  # true is the number 1 in a column of numbers, t is not
-    return kind + MISSING_MARK if None in cells or len(filled) < len(texts) else kind
+    kind = reduce(wider_type, map(guessed_type, filled), None)
+    letters = {"t", "f"} & {t.strip().lower() for t in filled}
+    return Guess(kind, bool(letters), None in cells or len(filled) < len(texts))
 
 
 def fits(cell: ScalarValue, kind: str) -> bool:

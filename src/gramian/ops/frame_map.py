@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from gramian.errors import OperationError, SizeError
-from gramian.ir.frame import STRING, Frame, default_names, shown
+from gramian.ir.frame import STRING, Frame, default_names, row_number, shown
 from gramian.ir.op import define
 from gramian.ir.types import Type, frame as frame_type
 from gramian.ops import frame_lambda, frame_python
@@ -103,7 +103,7 @@ class _Place:
         if self.position is not None and self.text is not None:
             row = self.texts.column(self.position).index(self.text)
         if row is not None:
-            parts.append(f"row {row + 1}")
+            parts.append(f"row {row_number(row)}")
         if self.position is not None:
             parts.append(f"column {self.position + 1} ({self.texts.names[self.position]})")
         return ", ".join(parts)

@@ -166,9 +166,13 @@ def quantile(x: Matrix, w: Any = None, p: Any = None) -> Any:
         p = s.as_double_argument(p)
     check_probabilities("quantile()", "p", p)
     values, upto = sorted_values("quantile()", x, w)
-    ranks = np.maximum(np.ceil(np.multiply(p, _count(values, upto))), 1.0)
-    found = elements(values, upto, ranks)
+    found = elements(values, upto, ranks_of(p, _count(values, upto)))
     return found if isinstance(p, np.ndarray) else float(found)
+
+
+def ranks_of(p: Any, count: float) -> Any:
+    """The ranks, from 1, of quantiles."""
+    return np.maximum(np.ceil(np.multiply(p, count)), 1.0)
 
 
 def check_probabilities(what: str, name: str, p: Any, *, nan: bool = False) -> None:
@@ -199,8 +203,12 @@ def _quantile_type(x: Type, w: Type, p: Type) -> Type:
 
 def median(x: Matrix, w: Matrix | None = None) -> float:
     values, upto = sorted_values("median()", x, w)
-    count = _count(values, upto)
-    middle = elements(values, upto, np.array([math.floor((count + 1) / 2), math.ceil((count + 1) / 2)]))
+    return middle_of(lambda ranks: elements(values, upto, ranks), _count(values, upto))
+
+
+def middle_of(elements: Callable[[Any], Any], count: float) -> float:
+    """The median of so many values, given a function from ranks to elements."""
+    middle = elements(np.array([math.floor((count + 1) / 2), math.ceil((count + 1) / 2)]))
     return float(middle[0] if middle[0] == middle[1] else 0.5 * middle[0] + 0.5 * middle[1])
 
 

@@ -1,20 +1,22 @@
 """The Spark backend: large matrices live on a cluster as blocks of rows, everything else on the driver.
 
-    blocks      the rows of a matrix as files of the workers, and recipes to make them again
-    cells       those of a block, dense or in compressed rows
+    blocks      the rows of a matrix or frame as files of the workers, and recipes to make them again
+    formats     what such files hold: cells, or the columns of a frame
+    cells       those of a matrix, dense or in compressed rows
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
-    matrix      a distributed matrix as a value
+    matrix, frame   a distributed matrix, and a distributed frame, as values
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same
     make        rand(), seq() and matrix()
     loops, parcels   parts of a program as tasks, and how what they need gets to workers
-    files, parts   read() and write(): what the driver plans, and what the workers do
+    files, parts, frame_files   read() and write(): what the driver plans, and what the workers do
+    tables, frame_tables   DataFrames of Spark
     session, master, java, probe   Spark itself
 
 A distributed matrix comes in panels, as one on disk does. What has no way of its own to run on the cluster works through
-its rows on the driver, by the same machinery that serves matrices on disk.
+its rows on the driver, by the same machinery that serves matrices on disk. A distributed frame comes to the driver whole.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ class SparkBackend(LocalBackend):
             assert local is not None
             return reader(self, op, local)
         if op.name == "write":
-            return writer(op.kernel)
+            return writer(self, op.kernel)
         if op.name not in MAKERS:
             return local
 
@@ -137,18 +139,33 @@ class SparkBackend(LocalBackend):
 
     def _with_ways(self, op: Op, local: Kernel | None) -> Kernel | None:
         """The kernel that looks for a way on the cluster first, if an operand lives there."""
-        from gramian.backends.spark.ways import NO, is_distributed, way_of
+        from gramian.backends.spark.frame import is_distributed_frame
+        from gramian.backends.spark.ways import FRAME_WAYS, NO, is_distributed, way_of
 
         if local is None:
             return None
-        way = way_of(op)
+        way, frame_way = way_of(op), FRAME_WAYS.get(op.name)
 
         def kernel(*values: Any) -> Any:
-            if not any(value.__class__ not in PLAIN and is_distributed(value) for value in values):
+            others = [value for value in values if value.__class__ not in PLAIN]
+            if any(map(is_distributed_frame, others)):
+                found = NO if frame_way is None else frame_way(self, op, values)
+                return on_driver(op, self._with_frames(op, local), values) if found is NO else found
+            if not any(map(is_distributed, others)):
                 return local(*values)
             values = self.joined(values)
             found = NO if way is None else way(self, op, values)
             return on_driver(op, local, values) if found is NO else found
+
+        return kernel
+
+    def _with_frames(self, op: Op, local: Kernel) -> Kernel:
+        """The kernel with frames of the cluster on the driver."""
+        from gramian.backends.spark.frame import frame_bytes, frames_in_memory
+
+        def kernel(*values: Any) -> Any:
+            self.home.require(sum(map(frame_bytes, values)), describe_op(op))
+            return local(*map(frames_in_memory, values))
 
         return kernel
 

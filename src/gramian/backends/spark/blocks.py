@@ -1,4 +1,4 @@
-"""Blocks: some rows of a distributed matrix, as a file of the machine that computed them.
+"""Blocks: some rows of a distributed matrix or frame, as a file of the machine that computed them.
 
 A block is made where it is first needed, by its recipe, and stays there for all later jobs, which map it into memory. A
 block that is not there any more, or that is damaged, is made again: by whichever worker needs it, from the recipe that every
@@ -18,9 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-import numpy as np
-
-from gramian.backends.spark.cells import DENSE_ROOM, save, settled, unpacked
+from gramian.backends.spark.cells import DENSE_ROOM
+from gramian.backends.spark.formats import Block, Format, format_for, format_of
 from gramian.ir.sparse import array_bytes
 
 Array = Any  # dense, or compressed rows: see cells
@@ -46,7 +45,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the blocks of one matrix, known by its name, are made."""
+    """How the blocks of one matrix or frame, known by its name, are made."""
 
     is_quick: ClassVar[bool] = False  # to make: no machine gets such blocks from another one
     travels: ClassVar[bool] = True  # with jobs, if somebody misses it? Else its blocks are sent from the driver
@@ -55,7 +54,7 @@ class Recipe:
     cols: int
     dtype: str
 
-    def make(self, panel: int, store: Store) -> Array:
+    def make(self, panel: int, store: Store) -> Block:
         """The cells of a block."""
         raise NotImplementedError
 
@@ -66,22 +65,30 @@ class Recipe:
             for recipe in recipes_in(getattr(self, field.name)):
                 yield recipe, *limits
 
-    def block(self, panel: int, store: Store) -> Array:
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
+        """Where the cells of some rows are, if not in blocks of its own: these rows of these matrices."""
+        yield from ()
+
+    def block(self, panel: int, store: Store) -> Block:
         """The block, from its file if there is a sound one."""
         first, last = self.cut.limits(panel)
         shape = last - first, self.cols
         found = store.read(self.name, panel, shape, self.dtype)
         if found is None:
-            found = settled(self.make(panel, store), self.dtype)
+            found = self.format.settled(self.make(panel, store))
             if found.shape != shape:
                 raise ValueError(f"{self} makes a block of {found.shape}, where {shape} is needed")
             store.write(self.name, panel, found)
         return found
 
     @property
+    def format(self) -> Format:
+        return format_of(self.dtype)
+
+    @property
     def row_bytes(self) -> int:
         """The bytes of a row, about: a panel that would be too large cell by cell was cut for sparse rows."""
-        return min(self.cols * np.dtype(self.dtype).itemsize, max(1, DENSE_ROOM // self.cut.step))
+        return min(self.format.row_bytes(self.cols), max(1, DENSE_ROOM // self.cut.step))
 
     def bytes_of(self, panel: int) -> int:
         """The bytes of a block."""
@@ -130,7 +137,7 @@ class Store:
     def __init__(self, session: str, recipes: Mapping[str, bytes] | None = None) -> None:
         self.folder = Path(_local_folder()) / f"gramian-{session}"
         self.recipes = recipes or {}
-        self.unwritten: dict[tuple[str, int], Array] = {}  # blocks that the disk had no room for, for the panel at work
+        self.unwritten: dict[tuple[str, int], Block] = {}  # blocks that the disk had no room for, for the panel at work
 
     def open(self, live: Collection[str], newest: int) -> None:
         """Makes the folder, and removes the blocks of matrices that are neither live nor newer than those.
@@ -144,27 +151,22 @@ class Store:
                     shutil.rmtree(self.folder / found, ignore_errors=True)
 
     def place(self, name: str, panel: int) -> Path:
-        return self.folder / name / f"{panel}.npy"
+        return self.folder / name / f"{panel}.block"
 
-    def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Array | None:
+    def read(self, name: str, panel: int, shape: tuple[int, int], dtype: str) -> Block | None:
         """The block, mapped into memory; None if it is not there, or not whole."""
         if (name, panel) in self.unwritten:
             return self.unwritten[name, panel]
-        try:
-            found = np.load(self.place(name, panel), mmap_mode="r")
-            if found.ndim == 1:  # SciPy may put a matrix into order in its own arrays: in memory, not in the file
-                return unpacked(np.asarray(np.load(self.place(name, panel), mmap_mode="c")), shape, dtype)
-        except (OSError, ValueError, EOFError):
-            return None
-        return found if found.shape == shape and found.dtype == dtype else None
+        found = format_of(dtype).load(self.place(name, panel))
+        return found if found is not None and found.shape == shape else None
 
-    def write(self, name: str, panel: int, cells: Array) -> None:
+    def write(self, name: str, panel: int, block: Block) -> None:
         """Whole or not at all. A disk without room only means that the block is made again when it is needed next."""
         try:
             with self._new_file(name, panel) as out:
-                save(out, cells)
+                format_for(block).save(out, block)
         except OSError:
-            self.unwritten[name, panel] = cells
+            self.unwritten[name, panel] = block
 
     def file(self, name: str, panel: int) -> bytes:
         """The file of a block as it is; nothing if there is none."""

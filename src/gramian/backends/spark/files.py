@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.cells import row_bytes
+from gramian.backends.spark.frame import SparkFrame, frame_bytes, frames_in_memory
+from gramian.backends.spark.frame_files import read_frame
 from gramian.backends.spark.matrix import SparkMatrix, cut_of
 from gramian.backends.spark.parts import (
     SHARED,
@@ -32,7 +34,9 @@ from gramian.backends.spark.parts import (
     Lines,
     Piece,
     Seen,
+    Unit,
     WritePart,
+    cut_up,
 )
 from gramian.errors import OperationError
 from gramian.io import binary, csv, mm, parquet, remote, resolve
@@ -52,7 +56,7 @@ from gramian.runtime.backend import Kernel
 if TYPE_CHECKING:
     from gramian.backends.spark import SparkBackend
 
-Unit = tuple[int, Callable[[int, int], Piece]]  # so many rows, and how to get some of them
+FRAMES_IN_PARTS = ("csv", "parquet", "jsonl")  # formats of frames that may come in parts
 MOST_OVERLAP = 3  # times that workers may read cells that are not in order; then the driver does that once
 GROUP_BYTES = 1 << 27  # of the largest group of rows that a panel takes whole
 
@@ -71,14 +75,16 @@ def reader(backend: SparkBackend, op: Op, local: Kernel) -> Kernel:
     return read
 
 
-def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -> SparkMatrix | None:
-    """The matrix on the cluster; None if it belongs on the driver, whose reader also says what is wrong with the file."""
-    if remote.is_url(path) or options.get("data_type", "matrix") != "matrix":
+def _distributed(backend: SparkBackend, path: str, options: Mapping[str, Any]) -> SparkMatrix | SparkFrame | None:
+    """The value on the cluster; None if it belongs on the driver, whose reader also says what is wrong with the file."""
+    if remote.is_url(path) or options.get("data_type", "matrix") not in ("matrix", "frame"):
         return None
     path = remote.local(path)
     if missing_file(path) or _is_small(backend, path):
         return None
     plan = resolve(path, options)
+    if plan.data_type == "frame":
+        return read_frame(backend, replace(plan, path=os.path.abspath(plan.path)))
     if plan.data_type != "matrix" or plan.nnz is not None or plan.format not in _READERS:
         return None
     plan = replace(plan, path=os.path.abspath(plan.path))
@@ -224,7 +230,7 @@ def matrix_of(
     backend: SparkBackend, kind: type[FromPieces], plan: ReadPlan, cut: Cut, units: Sequence[Unit]
 ) -> SparkMatrix:
     """The matrix in these files, of each of which some rows are a piece."""
-    pieces = tuple(map(tuple, _cut_up(units, cut)))
+    pieces = tuple(map(tuple, cut_up(units, cut)))
     return _placed(backend, lambda name, dtype: kind(name, cut, plan.cols or 0, dtype, plan, pieces))
 
 
@@ -235,26 +241,6 @@ def _placed(backend: SparkBackend, recipe: Callable[[str, str], Any]) -> SparkMa
     stored = backend.cluster.make(found.recipe)  # at once, so that what is wrong is said here
     found.sparsity = found.sparsity if stored is None else stored / max(1, found.size)
     return found
-
-
-def _cut_up(units: Sequence[Unit], cut: Cut) -> Iterator[list[Piece]]:
-    """The pieces of each panel."""
-    rest = iter(units)
-    size, piece, used = 0, None, 0
-    for panel in range(cut.panels):
-        first, last = cut.limits(panel)
-        wanted, found = last - first, list[Piece]()
-        while wanted:
-            if used == size:
-                (size, piece), used = next(rest), 0
-                continue
-            assert piece is not None
-            taken = min(wanted, size - used)
-            new = piece(used, used + taken)
-            joined = found[-1].joined(new) if found else None
-            found[-1:] = [joined] if joined else [*found[-1:], new]
-            used, wanted = used + taken, wanted - taken
-        yield found
 
 
 _READERS: Mapping[str, Callable[[SparkBackend, ReadPlan], SparkMatrix | None]] = {
@@ -271,12 +257,14 @@ _READERS: Mapping[str, Callable[[SparkBackend, ReadPlan], SparkMatrix | None]] =
 # -- writing -------------------------------------------------------------------------------------------------------------
 
 
-def writer(local: Kernel) -> Kernel:
+def writer(backend: SparkBackend, local: Kernel) -> Kernel:
     """The kernel of write()."""
 
     def write(x: Any, path: str, *values: Any) -> Any:
         options = write_options(values)
-        if type(x) is not SparkMatrix or x.recipe.cut.panels == 1 or remote.is_url(path) or _format(options) == "hdf5":
+        by_workers = type(x) is SparkMatrix or (isinstance(x, SparkFrame) and _format(options) in FRAMES_IN_PARTS)
+        if not by_workers or x.recipe.cut.panels == 1 or remote.is_url(path) or _format(options) == "hdf5":
+            backend.home.require(frame_bytes(x), f"write() of a frame in format {_format(options)}")
             return local(on_driver(x), path, *values)
         by_parts = _joined_parts if _format(options) == "mm" else _folder_of_parts
         write_elsewhere(x, path, options, partial(by_parts, x))
@@ -291,6 +279,8 @@ def _format(options: Mapping[str, Any]) -> str:
 
 def on_driver(value: Any) -> Any:
     """A value for whoever knows nothing of clusters."""
+    if isinstance(value, SparkFrame):
+        return frames_in_memory(value)
     if isinstance(value, ListValue):
         return ListValue([on_driver(item) for item in value.items], value.names)
     if isinstance(value, DiskTranspose) and type(value.base) is SparkMatrix:
@@ -300,10 +290,12 @@ def on_driver(value: Any) -> Any:
     return value.load() if value.loads_sparse or value.recipe.cut.panels == 1 else value.on_disk
 
 
-def _folder_of_parts(matrix: SparkMatrix, target: str, options: Mapping[str, Any]) -> int:
+def _folder_of_parts(matrix: Any, target: str, options: Mapping[str, Any]) -> int:
     """Writes one file a panel; the number of nonzeros."""
     os.mkdir(target)
-    suffix = {"npy": ".npy", "binary": ".npy", "parquet": ".parquet"}.get(options.get("format", "text"), "")
+    suffix = {"npy": ".npy", "binary": ".npy", "parquet": ".parquet", "jsonl": ".jsonl"}.get(
+        options.get("format", "text"), ""
+    )
     panels = matrix.recipe.cut.panels
     names = [f"part-{panel:0{max(5, len(str(panels)))}d}{suffix}" for panel in range(panels)]
     answers = matrix.cluster.run(WritePart(matrix.recipe, target, names, options), matrix.recipe.cut)

@@ -12,7 +12,7 @@ import numpy as np
 from gramian.backends.local.disk.home import parts_of
 from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
-from gramian.backends.spark.cells import row_bytes, settled, stacked
+from gramian.backends.spark.cells import row_bytes
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.work import Fetch, Rows
 from gramian.budget import Budget
@@ -30,8 +30,9 @@ def cut_of(rows: int, cols: int, cell: int, multiple: int = 1, sparsity: float =
     return Cut(rows, max(multiple, step // multiple * multiple))
 
 
-class SparkMatrix(InPanels):
-    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time.
+class OnCluster:
+    """What has its rows as blocks on a cluster.
+
 
     `sparsity` is the share of the cells that its blocks store, as far as that is known before they are made.
     """
@@ -39,23 +40,38 @@ class SparkMatrix(InPanels):
     def __init__(self, recipe: Recipe, cluster: Cluster, folder: str, sparsity: float = 1.0) -> None:
         self.recipe = recipe
         self.sparsity = sparsity
-        self.base: list[SparkMatrix] = []  # matrices whose blocks it reads, which stay meanwhile
-        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
+        self.base: list[Any] = []  # those whose blocks it reads, which stay meanwhile
         self.cluster = cluster
         self.folder = folder  # on the driver, for what has to be on disk there
-        self.shape = recipe.cut.rows, recipe.cols
-        self.dtype = np.dtype(recipe.dtype)
         recipe.is_landmark  # noqa: B018  now, while what it rests on knows: later that could be deep
         self.watch(recipe.name)
 
     def watch(self, name: str) -> None:
-        """The blocks of that name go when this matrix does."""
+        """The blocks of that name go when this does."""
         self._end = weakref.finalize(self, self.cluster.forget, name)
         self._end.atexit = False
 
     def unwatch(self) -> None:
-        """They stay, since another matrix has them."""
+        """They stay, since somebody else has them."""
         self._end.detach()
+
+    def fetched(self, rows: tuple[int, int], cols: tuple[int, int | None] = (0, None)) -> Any:
+        """Some rows and columns on the driver, dense or sparse, in one job over the panels that have them."""
+        cut = self.recipe.cut
+        panels = rows[0] // cut.step, -(-rows[1] // cut.step)
+        parts = self.cluster.run(Fetch(self.recipe, *rows, cols), cut, panels) if rows[1] > rows[0] else []
+        format = self.recipe.format
+        return format.settled(format.joined(parts, len(range(*slice(*cols).indices(self.recipe.cols)))))
+
+
+class SparkMatrix(OnCluster, InPanels):
+    """A matrix on a cluster. What has no distributed kernel gets its rows through the driver, some at a time."""
+
+    def __init__(self, recipe: Recipe, cluster: Cluster, folder: str, sparsity: float = 1.0) -> None:
+        super().__init__(recipe, cluster, folder, sparsity)
+        self._copy: tuple[Recipe, Array] | None = None  # its cells, as of this recipe
+        self.shape = recipe.cut.rows, recipe.cols
+        self.dtype = np.dtype(recipe.dtype)
 
     def __repr__(self) -> str:
         return f"SparkMatrix({self.shape[0]}x{self.shape[1]})"
@@ -75,18 +91,8 @@ class SparkMatrix(InPanels):
         """About the bytes of so many of its rows and columns in memory."""
         return rows * row_bytes(cols, self.dtype.itemsize, self.sparsity)
 
-    def region(self, first: int, last: int, columns: tuple[int | None, int | None] = (None, None)) -> Array:
-        """Some cells, dense or sparse, in one job over the panels that have them."""
-        cut = self.recipe.cut
-        parts = self.cluster.run(
-            Fetch(self.recipe, first, last, columns), cut, (first // cut.step, -(-last // cut.step))
-        )
-        return settled(stacked(parts), self.dtype)
-
     def panel(self, first: int, last: int) -> Array:
-        if last <= first:
-            return np.empty((0, self.shape[1]), self.dtype)
-        return densify(self.region(first, last))
+        return densify(self.fetched((first, last)))
 
     def load(self) -> Array:
         """The whole matrix in the driver's memory, sparse if that is worth it. A small one stays there, since loops ask
@@ -94,7 +100,7 @@ class SparkMatrix(InPanels):
         """
         if self._copy is not None and self._copy[0] is self.recipe:
             return self._copy[1]
-        found = self.region(0, self.shape[0]) if self.shape[0] else self.panel(0, 0)
+        found = self.fetched((0, self.shape[0]))
         if array_bytes(found) <= KEPT:
             if not is_sparse(found):
                 found.flags.writeable = False
@@ -110,11 +116,7 @@ class SparkMatrix(InPanels):
 
     def rows(self, first: int, last: int) -> SparkMatrix:
         """Some rows, as a distributed matrix."""
-        base = self.recipe
-        if isinstance(base, Rows):
-            first, last, base = first + base.first, last + base.first, base.base
-        cut = Cut(last - first, base.cut.step)
-        recipe = Rows(self.cluster.fresh(), cut, self.shape[1], base.dtype, base, first)
+        recipe = rows_recipe(self.recipe, self.cluster.fresh(), first, last)
         found = SparkMatrix(recipe, self.cluster, self.folder, self.sparsity)
         found.base = [self]
         return found
@@ -123,7 +125,7 @@ class SparkMatrix(InPanels):
         """All rows. Each panel is a job, and comes whole if it is dense, whatever number of cells is asked for."""
         for number in range(self.recipe.cut.panels):
             first, last = self.recipe.cut.limits(number)
-            rows = self.region(first, last)
+            rows = self.fetched((first, last))
             if is_sparse(rows):
                 yield from ((first + at, part) for at, part in SparsePanels(by_rows(rows)).panels(cells or BATCH))
             else:
@@ -168,7 +170,14 @@ class SparkMatrix(InPanels):
         return DiskMatrix.new(self.shape, self.folder, self.dtype)
 
 
-def distributed(recipe: Recipe, like: SparkMatrix, stored: int | None) -> SparkMatrix:
+def rows_recipe(base: Recipe, name: str, first: int, last: int) -> Rows:
+    """Some rows of another one."""
+    if isinstance(base, Rows):
+        first, last, base = first + base.first, last + base.first, base.base
+    return Rows(name, Cut(last - first, base.cut.step), base.cols, base.dtype, base, first)
+
+
+def distributed(recipe: Recipe, like: OnCluster, stored: int | None) -> SparkMatrix:
     """The matrix of a recipe whose blocks are made, and store so many cells; unless that is known, the same share."""
     sparsity = like.sparsity if stored is None else stored / max(1, recipe.cut.rows * recipe.cols)
     return SparkMatrix(recipe, like.cluster, like.folder, sparsity)
@@ -204,7 +213,7 @@ def spread(value: Any, cluster: Cluster, budget: Budget) -> SparkMatrix:
 
 def finest(matrices: Sequence[Any]) -> Cut:
     """The cut of those that are distributed, with the smallest panels if there are several."""
-    return min((m.recipe.cut for m in matrices if isinstance(m, SparkMatrix)), key=lambda cut: cut.step)
+    return min((m.recipe.cut for m in matrices if isinstance(m, OnCluster)), key=lambda cut: cut.step)
 
 
 def dense_cut(matrices: Sequence[Any], cols: int = 1) -> Cut:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from gramian.backends.spark.anchors import Anchors, anchor_of
 from gramian.backends.spark.blocks import Cut, Recipe, recipes_in
 from gramian.backends.spark.exchange import ROUND
-from gramian.backends.spark.work import Rows
 
 WORTH = 1 << 20  # bytes of blocks for which a job of their own is worth while
 
@@ -42,8 +41,11 @@ class Moves:
         return self.anchors.machines[anchor_of(panel, len(self.anchors), cut)]
 
     def _rows(self, recipe: Recipe, first: int, last: int, machine: int) -> None:
-        while isinstance(recipe, Rows):  # whose cells are in the blocks of another one
-            first, last, recipe = first + recipe.first, last + recipe.first, recipe.base
+        behind = list(recipe.behind(first, last))
+        for other in behind:
+            self._rows(*other, machine)
+        if behind:
+            return
         if recipe.is_quick or (recipe.name, first, last, machine) in self._seen:
             return
         self._seen.add((recipe.name, first, last, machine))

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gramian.backends.spark.blocks import OWN_BYTES, Array, Recipe, Store
+from gramian.backends.spark.blocks import OWN_BYTES, Array, Cut, Recipe, Store
 from gramian.backends.spark.cells import as_worth, stacked
 from gramian.backends.spark.work import Step
 from gramian.errors import OperationError
@@ -26,9 +26,11 @@ from gramian.io import binary, csv, libsvm, parquet, text
 from gramian.io.chunks import Place
 from gramian.io.plan import ReadPlan
 from gramian.io.rows import nonzeros
-from gramian.io.writing import fill
+from gramian.io.writing import fill, fill_frame
+from gramian.ir.frame import Frame
 from gramian.ir.sparse import worth
 
+Unit = tuple[int, Callable[[int, int], "Piece"]]  # so many rows, and how to get some of them
 PIECE_BYTES = 100  # about what the place of some rows in a file takes in a job
 SHARED = "workers need the file under the same path as the driver: put it into a file system that they share"
 _NO_ROW = re.compile(rb"^[ \t\r]*(?:#|\n)", re.MULTILINE)
@@ -131,6 +133,26 @@ class Lines(Piece):
         return Place(self.file.path, self.start + first, self.start + last)
 
 
+def cut_up(units: Sequence[Unit], cut: Cut) -> Iterator[list[Piece]]:
+    """The pieces of each panel."""
+    rest = iter(units)
+    size, piece, used = 0, None, 0
+    for panel in range(cut.panels):
+        first, last = cut.limits(panel)
+        wanted, found = last - first, list[Piece]()
+        while wanted:
+            if used == size:
+                (size, piece), used = next(rest), 0
+                continue
+            assert piece is not None
+            taken = min(wanted, size - used)
+            new = piece(used, used + taken)
+            joined = found[-1].joined(new) if found else None
+            found[-1:] = [joined] if joined else [*found[-1:], new]
+            used, wanted = used + taken, wanted - taken
+        yield found
+
+
 @dataclass(frozen=True)
 class FromPieces(Recipe):
     """A matrix in files that have it row by row."""
@@ -141,6 +163,9 @@ class FromPieces(Recipe):
     @cached_property
     def weight(self) -> int:
         return OWN_BYTES + PIECE_BYTES * sum(map(len, self.pieces))
+
+    def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
+        yield from ()
 
     def make(self, panel: int, store: Store) -> Array:
         found = []
@@ -260,9 +285,10 @@ class WritePart(Step):
     def answer(self, panel: int, store: Store) -> tuple[int, int]:
         block = self.recipe.block(panel, store)
         first, _ = self.recipe.cut.limits(panel)
+        frame = isinstance(block, Frame)
         with whole_file(os.path.join(self.folder, self.names[panel])) as file:
-            fill(file, block, self.options, first)
-        return nonzeros(block), os.path.getsize(os.path.join(self.folder, self.names[panel]))
+            (fill_frame if frame else fill)(file, block, self.options, first)
+        return 0 if frame else nonzeros(block), os.path.getsize(os.path.join(self.folder, self.names[panel]))
 
 
 @contextmanager

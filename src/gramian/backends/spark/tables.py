@@ -1,4 +1,4 @@
-"""DataFrames of Spark as matrices and back, without any row passing through the driver.
+"""DataFrames of Spark as matrices and back, without any row passing through the driver; as frames, see frame_tables.
 
 The rows of a DataFrame have no order of their own. A matrix takes them partition by partition, in the order in which the
 partitions have them, and a DataFrame made of a matrix has its rows in the matrix's order. Each partition is written once,
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.files import matrix_of
-from gramian.backends.spark.matrix import SparkMatrix, cut_of
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix, cut_of
 from gramian.backends.spark.parts import SHARED, Cells, InPlace, Seen, whole_file
 from gramian.backends.spark.session import failed
 from gramian.backends.spark.work import Refusal
@@ -55,9 +55,25 @@ def matrix_of_table(backend: SparkBackend, table: Table, folder: str) -> SparkMa
     Raises:
         OperationError: a column holds something else, its vectors have different lengths, or there are no rows.
     """
+    target, files = taken(_numbers(table), _TakeRows, folder)
+    found = binary.parts(target)
+    if [rows for _, rows in found] != [rows for _, rows in files]:
+        raise OperationError(f"the parts in '{target}' are not what the workers have written")
+    rows, cols = sum(rows for _, rows in found), int(binary.rows_of(files[0][0], 0, 1).shape[1])
+    units = [(count, partial(Cells, Seen.now(path))) for path, count in found]
+    plan = ReadPlan(target, format="npy", rows=rows, cols=cols)
+    return matrix_of(backend, InPlace, plan, cut_of(rows, cols, backend.cell_bytes), units)
+
+
+def taken(table: Table, take: type[Take], folder: str) -> tuple[str, list[tuple[str, int]]]:
+    """A new folder in `folder` with the partitions of a DataFrame as files, and these with their rows.
+
+    Raises:
+        OperationError: a worker refused a row, the driver does not see the files, or there are no rows.
+    """
     target = tempfile.mkdtemp(prefix="gramian-table-", dir=folder)
     os.chmod(target, 0o777)  # workers may run as somebody else
-    taken = _numbers(table).mapInArrow(_TakeRows(target), "part long, rows long, answer binary")
+    taken = table.mapInArrow(take(target), "part long, rows long, answer binary")
     try:
         written = taken.toArrow()
     except Exception as error:
@@ -67,19 +83,13 @@ def matrix_of_table(backend: SparkBackend, table: Table, folder: str) -> SparkMa
             refusal = pickle.loads(answer)
             raise OperationError(refusal.message, refusal.hint)
     parts = sorted(zip(written["part"].to_pylist(), written["rows"].to_pylist(), strict=True))
-    files = [(os.path.join(target, _name(part)), rows) for part, rows in parts if rows]
+    files = [(take.place(target, part), rows) for part, rows in parts if rows]
     if not files:
         raise OperationError("the DataFrame has no rows")
     missing = [path for path, _ in files if not os.path.exists(path)]
     if missing:
         raise OperationError(f"a worker has written '{missing[0]}', which the driver does not see", SHARED)
-    found = binary.parts(target)
-    if [rows for _, rows in found] != [rows for _, rows in files]:
-        raise OperationError(f"the parts in '{target}' are not what the workers have written")
-    rows, cols = sum(rows for _, rows in found), int(binary.rows_of(files[0][0], 0, 1).shape[1])
-    units = [(count, partial(Cells, Seen.now(path))) for path, count in found]
-    plan = ReadPlan(target, format="npy", rows=rows, cols=cols)
-    return matrix_of(backend, InPlace, plan, cut_of(rows, cols, backend.cell_bytes), units)
+    return target, files
 
 
 def _numbers(table: Table) -> Table:
@@ -107,10 +117,15 @@ def _numbers(table: Table) -> Table:
 
 
 @dataclass(frozen=True)
-class _TakeRows:
-    """Writes the rows of a partition as one .npy file."""
+class Take:
+    """Writes the rows of a partition as one file."""
 
     folder: str
+    suffix: ClassVar[str]
+
+    @classmethod
+    def place(cls, folder: str, part: int) -> str:
+        return os.path.join(folder, f"part-{part:09d}{cls.suffix}")
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow
@@ -119,8 +134,12 @@ class _TakeRows:
         context = TaskContext.get()
         assert context is not None
         part, rows, answer = context.partitionId(), 0, None
+        place = self.place(self.folder, part)
         try:
-            rows = self._write(part, batches)
+            with whole_file(place) as file:
+                rows = self.write(file, batches)
+            if not rows:
+                os.unlink(place)
         except OperationError as error:
             answer = pickle.dumps(Refusal(error.message, error.hint))
         columns = ([part], pyarrow.int64()), ([rows], pyarrow.int64()), ([answer], pyarrow.binary())
@@ -128,28 +147,30 @@ class _TakeRows:
             [pyarrow.array(cells, kind) for cells, kind in columns], ["part", "rows", "answer"]
         )
 
-    def _write(self, part: int, batches: Iterable[Any]) -> int:
-        """The rows that were written; the head of the file is known at the end, and has the same length then."""
+    def write(self, file: Any, batches: Iterable[Any]) -> int:
+        """The number of rows that were written."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _TakeRows(Take):
+    suffix = ".npy"
+
+    def write(self, file: Any, batches: Iterable[Any]) -> int:
+        """The head of the file is known at the end, and has the same length then."""
         rows, cols = 0, None
-        with whole_file(os.path.join(self.folder, _name(part))) as file:
-            file.write(b"\0" * len(_head(0, 0)))
-            for batch in batches:
-                if not batch.num_rows:
-                    continue
-                cells = np.hstack([_cells(column) for column in batch.columns])
-                if cols not in (None, cells.shape[1]):
-                    raise _ragged(cols, cells.shape[1])
-                rows, cols = rows + len(cells), cells.shape[1]
-                file.write(np.ascontiguousarray(cells).data.cast("B"))
-            file.seek(0)
-            file.write(_head(rows, cols or 0))
-        if not rows:
-            os.unlink(os.path.join(self.folder, _name(part)))
+        file.write(b"\0" * len(_head(0, 0)))
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            cells = np.hstack([_cells(column) for column in batch.columns])
+            if cols not in (None, cells.shape[1]):
+                raise _ragged(cols, cells.shape[1])
+            rows, cols = rows + len(cells), cells.shape[1]
+            file.write(np.ascontiguousarray(cells).data.cast("B"))
+        file.seek(0)
+        file.write(_head(rows, cols or 0))
         return rows
-
-
-def _name(part: int) -> str:
-    return f"part-{part:09d}.npy"
 
 
 def _head(rows: int, cols: int) -> bytes:
@@ -187,7 +208,7 @@ def table_of_matrix(matrix: SparkMatrix, array: str | None = None, row: str | No
     names = named(matrix.shape[1], array, row)
     kinds = dict.fromkeys(names, "double") | ({array: "array<double>"} if array else {})
     schema = ", ".join(f"`{name}` {'long' if name == row else kinds[name]}" for name in names)
-    return matrix.cluster.anchors.table.mapInArrow(_GiveRows(matrix, array, row), schema)
+    return matrix.cluster.anchors.table.mapInArrow(_GiveCells(matrix, array, row), schema)
 
 
 def named(cols: int, array: str | None, row: str | None) -> list[str]:
@@ -208,15 +229,13 @@ def batch_of(cells: Any, first: int, names: list[str], array: str | None, row: s
     return pyarrow.RecordBatch.from_arrays(columns, names)
 
 
-class _GiveRows:
+class GiveRows:
     """The rows of the panels of the anchors that come."""
 
-    def __init__(self, matrix: SparkMatrix, array: str | None, row: str | None) -> None:
-        self.session = matrix.cluster.name
-        self.anchors = matrix.cluster.anchors.keys
-        self.recipe = matrix.recipe
-        self.names = named(matrix.shape[1], array, row)
-        self.array = array
+    def __init__(self, value: OnCluster, row: str | None) -> None:
+        self.session = value.cluster.name
+        self.anchors = value.cluster.anchors.keys
+        self.recipe = value.recipe
         self.row = row
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
@@ -226,12 +245,25 @@ class _GiveRows:
                 start, stop = self.recipe.cut.limits(panel)
                 block = self.recipe.block(panel, store)
                 for first in range(start, stop, ROWS):
-                    cells = densify(block[first - start : first - start + ROWS])
-                    yield batch_of(cells, first, self.names, self.array, self.row)
+                    yield self.batch(self.recipe.format.rows(block, first - start, first - start + ROWS), first)
                 store.unwritten.clear()
 
     def _panels(self, name: int) -> range:
         return panels_of(self.anchors.index(name), len(self.anchors), self.recipe.cut)
+
+    def batch(self, rows: Any, first: int) -> Any:
+        """Rows for Spark; `first` is the position of the first of them."""
+        raise NotImplementedError
+
+
+class _GiveCells(GiveRows):
+    def __init__(self, matrix: SparkMatrix, array: str | None, row: str | None) -> None:
+        super().__init__(matrix, row)
+        self.names = named(matrix.shape[1], array, row)
+        self.array = array
+
+    def batch(self, rows: Any, first: int) -> Any:
+        return batch_of(densify(rows), first, self.names, self.array, self.row)
 
 
 def table_of(backend: SparkBackend, value: Any, array: str | None = None, row: str | None = None) -> Table:

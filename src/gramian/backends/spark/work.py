@@ -15,7 +15,8 @@ import numpy as np
 from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.anchors import panels_of
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
-from gramian.backends.spark.cells import DENSE_ROOM, settled, stacked, stored_cells
+from gramian.backends.spark.cells import DENSE_ROOM, settled, stored_cells
+from gramian.backends.spark.formats import format_for
 from gramian.backends.spark.lineage import MissingBlockError, answered, loaded
 from gramian.errors import OperationError, SizeError
 from gramian.ir.sparse import densify, is_sparse, worth
@@ -133,23 +134,23 @@ class Keep(Step):
 
     def answer(self, panel: int, store: Store) -> int:
         """The number of cells that the block stores."""
-        return stored_cells(self.recipe.block(panel, store))
+        return self.recipe.format.stored(self.recipe.block(panel, store))
 
 
 @dataclass(frozen=True)
 class Fetch(Step):
-    """The rows of a matrix from `first` up to, but without, `last`, or some columns of them."""
+    """The rows of a matrix or frame from `first` up to, but without, `last`, or some columns of them."""
 
     recipe: Recipe
     first: int
     last: int
-    columns: tuple[int | None, int | None] = (None, None)
+    columns: tuple[int, int | None] = (0, None)
 
-    def answer(self, panel: int, store: Store) -> Array:
+    def answer(self, panel: int, store: Store) -> Any:
         start, stop = self.recipe.cut.limits(panel)
         rows = rows_of(self.recipe, max(self.first, start), min(self.last, stop), store)
-        part = rows[:, slice(*self.columns)]
-        return part if is_sparse(part) else np.array(part)
+        format = self.recipe.format
+        return format.sent(format.columns(rows, *self.columns))
 
 
 @dataclass(frozen=True)
@@ -179,14 +180,10 @@ def rows_of(source: Source, first: int, last: int, store: Store) -> Any:
     if isinstance(source, RowNumbers):
         return np.arange(first, last).reshape(-1, 1)
     if isinstance(source, Given):
-        return source.value[first:last] if source.by_panels else source.value
-    parts = [_within(source.block(n, store), *within) for n, within in blocks_of(source.cut, first, last)]
-    return stacked(parts) if parts else np.empty((0, source.cols), source.dtype)
-
-
-def _within(block: Array, first: int, last: int) -> Array:
-    """Some rows of a block. SciPy would copy them, even all of them."""
-    return block if (first, last) == (0, block.shape[0]) else block[first:last]
+        return format_for(source.value).rows(source.value, first, last) if source.by_panels else source.value
+    format = source.format
+    parts = [format.rows(source.block(n, store), *within) for n, within in blocks_of(source.cut, first, last)]
+    return format.joined(parts, source.cols)
 
 
 def blocks_of(cut: Cut, first: int, last: int) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -340,5 +337,7 @@ class Rows(Recipe):
         return rows_of(self.base, self.first + first, self.first + last, store)
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
-        first, last = self.cut.limits(panel)
+        return self.behind(*self.cut.limits(panel))
+
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
         yield self.base, self.first + first, self.first + last

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gramian.errors import OperationError
-from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, as_cell, missing_hint
+from gramian.ir.frame import BOOLEAN, FP64, STRING, Frame, as_cell, missing_hint, row_number
 from gramian.ir.scalar import text as scalar_text
 
 Codes = npt.NDArray[np.int32]
@@ -51,12 +51,16 @@ class Categories:
         table[1:] = numbers
         return table[self.codes]
 
-    def most_frequent(self, keep: Mask | None) -> str | None:
-        """The text that most of the rows have, the smallest one of several, or None if all are missing."""
-        counts = np.bincount(self.kept(keep).codes, minlength=len(self.texts) + 1)[1:]
-        if not counts.any():
-            return None
-        return str(min(self.texts.filter(_arrow_array(counts == counts.max())).to_pylist()))
+    def counts(self, keep: Mask | None) -> npt.NDArray[np.int64]:
+        """How many of the rows that are kept have each text."""
+        return np.bincount(self.kept(keep).codes, minlength=len(self.texts) + 1)[1:]
+
+
+def most_frequent(texts: Any, counts: npt.NDArray[np.int64]) -> str | None:
+    """The text that most of the rows have, the smallest one of several, or None if all are missing."""
+    if not counts.any():
+        return None
+    return str(min(texts.filter(_arrow_array(counts == counts.max())).to_pylist()))
 
 
 def categories(frame: Frame, position: int) -> Categories:
@@ -149,7 +153,7 @@ def _numbers_of_text(frame: Frame, position: int, keep: Mask | None) -> Vector:
 def _no_number(frame: Frame, position: int, row: int) -> OperationError:
     text = frame.cell(row, position)
     return OperationError(
-        f"'{text}' in row {row + 1}, column {position + 1} ({frame.names[position]}) of the frame is not a number",
+        f"'{text}' in row {row_number(row)}, column {position + 1} ({frame.names[position]}) of the frame is not a number",
         missing_hint(text) or 'columns of text need a coding in the specification, such as "recode" or "hash"',
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gramian.errors import OperationError, SizeError
 from gramian.ir import imputed
@@ -18,7 +19,16 @@ from gramian.ir.scalar import double_text
 from gramian.ops.rules import Matrix
 from gramian.ops.transform import metadata
 from gramian.ops.transform.assembly import Block, Indicators, Part, Values, as_values, assemble
-from gramian.ops.transform.cells import Categories, Mask, Vector, as_category, categories, missing, numbers
+from gramian.ops.transform.cells import (
+    Categories,
+    Mask,
+    Vector,
+    as_category,
+    categories,
+    missing,
+    most_frequent,
+    numbers,
+)
 from gramian.ops.transform.encoders import Bins, Hash, Recode, Words
 from gramian.ops.transform.specification import (
     CONSTANT,
@@ -89,39 +99,57 @@ def _embedded(coder: Recode, source: Categories, embedding: Matrix) -> Matrix:
 
 def encode(target: Frame, spec: str) -> tuple[Any, Frame]:
     """The encoded matrix, and the metadata frame."""
+    plan = plan_to_learn(spec, target)
+    keep = kept_rows(target, plan)
+
+    def one(j: int) -> tuple[Column, Block]:
+        source = cells_of(target, j, plan.columns[j], keep)
+        column = _learn(target, j, plan, source, keep)
+        return column, column.block(source, keep, None)
+
+    done = in_parallel(one, target.shape)
+    matrix = _matrix(plan, [block for _, block in done], _rows(target, keep))
+    return matrix, metadata_of(target.names, [column for column, _ in done])
+
+
+def plan_to_learn(spec: str, target: Frame) -> Plan:
     plan = parse(spec).resolve(target.names)
     if plan.having(Coding.EMBEDDING):
         raise OperationError(
             "transformencode() cannot learn a word_embedding",
             'encode the words with "recode", and give its metadata frame and the embedding to transformapply()',
         )
-    keep = _kept(target, plan)
+    return plan
 
-    def one(j: int) -> tuple[Column, Block]:
-        source = _source(target, j, plan.columns[j], keep)
-        column = _learn(target, j, plan, source, keep)
-        return column, column.block(source, keep, None)
 
-    done = in_parallel(one, target.shape)
-    matrix = _matrix(plan, [block for _, block in done], _rows(target, keep))
-    columns = [column for column, _ in done]
+def metadata_of(names: Sequence[str], columns: Sequence[Column]) -> Frame:
+    """What was learned, as a metadata frame."""
     learned = [_entries(column.coder) for column in columns]
-    return matrix, metadata.build(target.names, learned, [column.filling for column in columns])
+    return metadata.build(names, learned, [column.filling for column in columns])
 
 
 def apply(target: Frame, spec: str, meta: Frame, embedding: Matrix | None = None) -> Any:
     """The encoded matrix, with what the metadata frame knows."""
+    return apply_known(target, *known(target, spec, meta, embedding), embedding)
+
+
+def known(target: Frame, spec: str, meta: Frame, embedding: Matrix | None) -> tuple[Plan, list[Column]]:
+    """The plan for a frame, and what a metadata frame knows of its columns."""
     plan = resolved(spec, target, meta)
     if bool(plan.having(Coding.EMBEDDING)) != (embedding is not None):
         raise OperationError(
             "transformapply() needs its argument 'embedding' if the specification has a word_embedding, and only then"
         )
-    keep = _kept(target, plan)
     columns = known_columns(plan, meta)
     _check_fillings(columns, meta)
+    return plan, columns
+
+
+def apply_known(target: Frame, plan: Plan, columns: Sequence[Column], embedding: Matrix | None) -> Any:
+    keep = kept_rows(target, plan)
 
     def one(j: int) -> Block:
-        return columns[j].block(_source(target, j, plan.columns[j], keep), keep, embedding)
+        return columns[j].block(cells_of(target, j, plan.columns[j], keep), keep, embedding)
 
     return _matrix(plan, in_parallel(one, target.shape), _rows(target, keep))
 
@@ -182,7 +210,7 @@ def _check_fillings(columns: Sequence[Column], meta: Frame) -> None:
             )
 
 
-def _kept(target: Frame, plan: Plan) -> Mask | None:
+def kept_rows(target: Frame, plan: Plan) -> Mask | None:
     """The rows that `omit` leaves, or None for all."""
     gone = [
         missing(target, j, is_categorical=column.coding.is_categorical)
@@ -196,7 +224,7 @@ def _rows(target: Frame, keep: Mask | None) -> int:
     return target.shape[0] if keep is None else int(np.count_nonzero(keep))
 
 
-def _source(target: Frame, j: int, plan: ColumnPlan, keep: Mask | None) -> Categories | Vector:
+def cells_of(target: Frame, j: int, plan: ColumnPlan, keep: Mask | None) -> Categories | Vector:
     return categories(target, j) if plan.coding.is_categorical else numbers(target, j, keep)
 
 
@@ -218,45 +246,58 @@ def _learn(target: Frame, j: int, plan: Plan, source: Categories | Vector, keep:
 
 def _filling(name: str, plan: ColumnPlan, source: Categories | Vector, keep: Mask | None) -> str | None:
     """What fills the missing cells of a column, from the rows that are kept."""
-    imputation = plan.imputation
-    if imputation is None:
+    if plan.imputation is None:
         return None
     if isinstance(source, Categories):
-        found = source.most_frequent(keep)
-        if imputation.method == CONSTANT:
-            found = as_category(imputation.value or "", source.kind)
-            _check_category(name, plan, found, source)
-        has_cells = bool(source.kept(keep).codes.size)
-    else:
-        values = source if keep is None else source[keep]
-        found = imputation.value if imputation.method == CONSTANT else _typical(values, imputation.method)
-        has_cells = bool(values.size)
-    if found is None and has_cells:
+        return filling_text(name, plan, source.texts, source.kind, source.counts(keep), source.kept(keep).codes.size)
+    values = source if keep is None else source[keep]
+    there = values[~np.isnan(values)]
+    found = None
+    if plan.imputation.method == MEAN and there.size:
+        found = float(np.mean(there))
+    elif plan.imputation.method == MODE and there.size:
+        found = smallest_of_most(*np.unique(there, return_counts=True))
+    return filling_number(name, plan.imputation, found, values.size)
+
+
+def filling_text(
+    name: str, plan: ColumnPlan, texts: Any, kind: str, counts: npt.NDArray[np.int64], rows: int
+) -> str | None:
+    """What fills the missing cells of a column of texts, of which so many are in so many rows that are kept."""
+    assert plan.imputation is not None
+    if plan.imputation.method != CONSTANT:
+        return _found(name, plan.imputation, most_frequent(texts, counts), rows)
+    found = as_category(plan.imputation.value or "", kind)
+    _check_category(name, plan, found, texts)
+    return found
+
+
+def filling_number(name: str, imputation: Imputation, typical: float | None, rows: int) -> str | None:
+    """The same of a column of numbers, whose mean or mode is `typical`."""
+    found = None if typical is None else double_text(typical)
+    return _found(name, imputation, imputation.value if imputation.method == CONSTANT else found, rows)
+
+
+def _found(name: str, imputation: Imputation, found: str | None, rows: int) -> str | None:
+    if found is None and rows:
         raise OperationError(f"column '{name}' has no cells from which {imputation.method} could impute the others")
     return found
 
 
-def _check_category(name: str, plan: ColumnPlan, value: str, source: Categories) -> None:
+def _check_category(name: str, plan: ColumnPlan, value: str, texts: Any) -> None:
     import pyarrow.compute as pc
 
-    if plan.coding is Coding.RECODE and pc.index(source.texts, value).as_py() < 0:
-        listed = ", ".join(source.texts[:20].to_pylist()) + (", ..." if len(source.texts) > 20 else "")
+    if plan.coding is Coding.RECODE and pc.index(texts, value).as_py() < 0:
+        listed = ", ".join(texts[:20].to_pylist()) + (", ..." if len(texts) > 20 else "")
         raise OperationError(
             f"the specification imputes column '{name}' with '{value}', which is none of its categories",
             f"its categories are {listed}" if listed else None,
         )
 
 
-def _typical(values: Vector, method: str) -> str | None:
-    """The mean of the numbers that are there, or the smallest of the most frequent ones."""
-    there = values[~np.isnan(values)]
-    if not len(there):
-        return None
-    if method == MEAN:
-        return double_text(float(np.mean(there)))
-    assert method == MODE
-    distinct, counts = np.unique(there, return_counts=True)
-    return double_text(float(distinct[np.argmax(counts)]))
+def smallest_of_most(distinct: Vector, counts: npt.NDArray[np.int64]) -> float:
+    """The smallest of the most frequent numbers, which ascend."""
+    return float(distinct[np.argmax(counts)])
 
 
 def _entries(coder: Coder) -> Any:

@@ -29,7 +29,11 @@ class Recode:
 
     @classmethod
     def learn(cls, found: Categories) -> Recode:
-        return cls(found.texts, np.arange(1, len(found.texts) + 1))
+        return cls.of(found.texts)
+
+    @classmethod
+    def of(cls, texts: Any) -> Recode:
+        return cls(texts, np.arange(1, len(texts) + 1))
 
     @classmethod
     def read(cls, meta: Frame, position: int) -> Recode:
@@ -76,17 +80,33 @@ class Bins:
     @classmethod
     def learn(cls, values: Vector, binning: Binning) -> Bins:
         there = values[np.isfinite(values)]
-        count = binning.count
         if not len(there):
-            return cls(binning.method, np.empty((0, 2)))
+            return cls.none(binning)
         if binning.method == EQUI_WIDTH:
-            low, high = there.min(), there.max()
-            count = count if high > low else 1
-            edges = low + np.arange(count + 1) * ((high - low) / count)
-            edges[-1] = high
-        else:
-            ranks = np.append(0, -(-len(there) * np.arange(1, count + 1) // count) - 1)
-            edges = np.partition(there, np.unique(ranks))[ranks]
+            return cls.between(there.min(), there.max(), binning)
+        ranks = cls.ranks(len(there), binning)
+        return cls.at(np.partition(there, np.unique(ranks))[ranks], binning)
+
+    @classmethod
+    def none(cls, binning: Binning) -> Bins:
+        return cls(binning.method, np.empty((0, 2)))
+
+    @classmethod
+    def between(cls, low: float, high: float, binning: Binning) -> Bins:
+        """Bins of equal width."""
+        count = binning.count if high > low else 1
+        edges = low + np.arange(count + 1) * ((high - low) / count)
+        edges[-1] = high
+        return cls.at(np.asarray(edges, np.float64), binning)
+
+    @staticmethod
+    def ranks(rows: int, binning: Binning) -> npt.NDArray[np.int64]:
+        """The places, in so many ascending numbers, of the bounds of bins of equal height."""
+        ends: npt.NDArray[np.int64] = np.append(0, -(-rows * np.arange(1, binning.count + 1) // binning.count) - 1)
+        return ends
+
+    @classmethod
+    def at(cls, edges: Vector, binning: Binning) -> Bins:
         return cls(binning.method, np.column_stack([edges[:-1], edges[1:]]))
 
     @classmethod
@@ -155,8 +175,11 @@ class Words:
 
     @classmethod
     def learn(cls, found: Categories) -> Words:
-        words, _ = split_words(found.texts)
-        return cls(Recode.learn(Categories(words.unique(), np.empty(0, np.int32), found.kind)))
+        return cls.of(split_words(found.texts)[0].unique())
+
+    @classmethod
+    def of(cls, words: Any) -> Words:
+        return cls(Recode.of(words))
 
     @classmethod
     def read(cls, meta: Frame, position: int) -> Words:

@@ -27,7 +27,7 @@ def right_index(backend: SparkBackend, op: Op, values: tuple[Any, ...]) -> Any:
     if (count, wide) == target.shape:
         return target
     if backend.comes_back(target.stored_bytes(count, wide)):
-        return target.region(rows.start, rows.stop, (cols.start, cols.stop))
+        return target.fetched((rows.start, rows.stop), (cols.start, cols.stop))
     if count == target.shape[0]:
         return by_panels(backend, [target], wide, Columns(cols))
     cut, pieces = Cut(count, target.recipe.cut.step), ((target.recipe, rows.start, rows.stop),)

@@ -11,8 +11,8 @@ from gramian.backends.local.disk.pipelines import NO, is_matrix
 from gramian.backends.local.dispatch import TooDenseError
 from gramian.backends.spark.blocks import Array, Cut, Recipe
 from gramian.backends.spark.cells import settled, stacked
-from gramian.backends.spark.cluster import LARGEST_GIVEN
-from gramian.backends.spark.matrix import SparkMatrix, distributed, in_panels
+from gramian.backends.spark.cluster import LARGEST_GIVEN, Cluster
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix, distributed, in_panels
 from gramian.backends.spark.ways.recipes import Answer, Panels, Parts
 from gramian.backends.spark.work import Given, Source
 from gramian.ir.disk import DiskTranspose, is_on_disk
@@ -53,27 +53,31 @@ def travels(value: Any) -> bool:
 
 
 def source(value: Any) -> Source:
-    """A matrix `by_rows`, of which a job needs some rows."""
-    return value.recipe if isinstance(value, SparkMatrix) else Given(value, True)
+    """A matrix `by_rows`, or a frame, of which a job needs some rows."""
+    return value.recipe if isinstance(value, OnCluster) else Given(value, True)
 
 
-def first_distributed(values: Sequence[Any]) -> SparkMatrix:
-    """The matrix whose panels the others follow."""
-    return next(v for v in values if isinstance(v, SparkMatrix))
+def first_distributed(values: Sequence[Any]) -> Any:
+    """The matrix or frame whose panels the others follow."""
+    return next(v for v in values if isinstance(v, OnCluster))
 
 
-def made(backend: SparkBackend, base: SparkMatrix, recipe: Recipe) -> Any:
+def made(backend: SparkBackend, base: OnCluster, recipe: Recipe) -> Any:
     """The matrix of a recipe, in one job."""
     cluster, cut = base.cluster, recipe.cut
     if backend.comes_back(cut.rows * recipe.cols * np.dtype(recipe.dtype).itemsize, beside=cut == base.recipe.cut):
         cluster.forget(recipe.name)
         return settled(stacked(cluster.run(Answer(recipe), cut)), recipe.dtype)
+    return distributed(recipe, base, make_blocks(cluster, recipe))
+
+
+def make_blocks(cluster: Cluster, recipe: Recipe) -> int | None:
+    """Has the blocks of a recipe made; if panels are too large for it, there are none."""
     try:
-        stored = cluster.make(recipe)
+        return cluster.make(recipe)
     except TooDenseError:
         cluster.forget(recipe.name)
         raise
-    return distributed(recipe, base, stored)
 
 
 def by_panels(
@@ -98,7 +102,8 @@ def by_panels(
 
 
 def parts(operands: Sequence[Any], function: Callable[..., Any], cut: Cut | None = None) -> list[Any]:
-    """What a function makes of each panel of some matrices `by_rows`."""
+    """What a function makes of each panel of some matrices `by_rows`, or frames."""
+    cluster: Cluster
     cluster, sources = first_distributed(operands).cluster, tuple(map(source, operands))
 
     def panels(cut: Cut) -> list[Any]:

@@ -6,7 +6,7 @@ parts of many blocks (`exchange.Scattered`), sent part by part; a block that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store, recipes_in
-from gramian.backends.spark.cells import dense, product, reshaped, settled, stacked
+from gramian.backends.spark.cells import dense, product, reshaped, stacked
 from gramian.backends.spark.exchange import Scattered
 from gramian.backends.spark.work import Source, Step, panel_backend, rows_of
+from gramian.ir.frame import after_rows
 from gramian.ir.sparse import densify, is_sparse
 
 # -- panels for themselves ---------------------------------------------------------------------------------------------
@@ -33,7 +34,23 @@ class Panels(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         limits = self.cut.limits(panel)
-        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+        with after_rows(limits[0]):
+            return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class View(Panels):
+    """The same for a function that copies nothing: blocks get no files of their own."""
+
+    @property
+    def is_landmark(self) -> bool:
+        return False
+
+    def block(self, panel: int, store: Store) -> Array:
+        return self.make(panel, store)
+
+    def behind(self, first: int, last: int) -> Iterator[tuple[Recipe, int, int]]:
+        return ((recipe, first, last) for recipe in recipes_in(self.sources))
 
 
 @dataclass(frozen=True)
@@ -46,18 +63,20 @@ class Parts(Step):
 
     def answer(self, panel: int, store: Store) -> Any:
         limits = self.cut.limits(panel)
-        return self.function(*(rows_of(source, *limits, store) for source in self.sources))
+        with after_rows(limits[0]):
+            return self.function(*(rows_of(source, *limits, store) for source in self.sources))
 
 
 @dataclass(frozen=True)
 class Answer(Step):
-    """The cells of a small matrix, for the driver."""
+    """The cells of a small matrix or frame, for the driver."""
 
     makes: ClassVar[bool] = True
     recipe: Recipe
 
-    def answer(self, panel: int, store: Store) -> Array:
-        return settled(self.recipe.make(panel, store), self.recipe.dtype)
+    def answer(self, panel: int, store: Store) -> Any:
+        format = self.recipe.format
+        return format.sent(format.settled(self.recipe.make(panel, store)))
 
 
 @dataclass(frozen=True)
@@ -125,7 +144,7 @@ class Pieces(Recipe):
 
     def make(self, panel: int, store: Store) -> Array:
         parts = [rows_of(source, first, last, store) for source, first, last in self._parts(panel)]
-        return stacked([part[:, slice(*self.columns)] for part in parts])
+        return self.format.joined([self.format.columns(part, *self.columns) for part in parts], self.cols)
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
         return ((part[0], *part[1:]) for part in self._parts(panel) if isinstance(part[0], Recipe))
@@ -194,23 +213,23 @@ class Kept(Recipe):
     def make(self, panel: int, store: Store) -> Array:
         first, last = self.cut.limits(panel)
         parts = []
-        for number, start, end in self._panels(panel):
+        for number, start, end in overlapping(self.ends, first, last):
             marks = densify(rows_of(self.marks, *self.base.cut.limits(number), store))
             here = np.flatnonzero(marks[:, 0])[max(first - start, 0) : min(last, end) - start]
-            parts.append(self.base.block(number, store)[here])
-        return stacked(parts)
+            parts.append(self.format.take(self.base.block(number, store), here))
+        return self.format.joined(parts, self.cols)
 
     def reads(self, panel: int) -> Iterator[tuple[Recipe, int, int]]:
-        for number, _, _ in self._panels(panel):
+        for number, _, _ in overlapping(self.ends, *self.cut.limits(panel)):
             for source in recipes_in((self.base, self.marks)):
                 yield source, *self.base.cut.limits(number)
 
-    def _panels(self, panel: int) -> Iterator[tuple[int, int, int]]:
-        """The panels of the base that a block has rows of, each with how many are kept before it and up to its end."""
-        first, last = self.cut.limits(panel)
-        for number, (start, end) in enumerate(pairwise((0, *self.ends))):
-            if start < last and end > first:
-                yield number, start, end
+
+def overlapping(ends: Sequence[int], first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """The panels that some of the kept rows are in, each with how many are kept before it and up to its end."""
+    for number, (start, end) in enumerate(pairwise((0, *ends))):
+        if start < last and end > first:
+            yield number, start, end
 
 
 @dataclass(frozen=True)

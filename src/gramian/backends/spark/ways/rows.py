@@ -243,8 +243,6 @@ WAYS: Mapping[str, Way] = {
     "outer": EachRow(),
     "rowCountDistinct": EachRow(),
     "rowCountDistinctApprox": EachRow(),
-    "countDistinct": distinct,
-    "countDistinctApprox": distinct,
     "conv2d": EachRow((0,), 2),
     "conv2d_backward_data": EachRow((1,), 2),
     "conv2d_backward_filter": filter_gradient,

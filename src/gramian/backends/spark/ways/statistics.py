@@ -211,7 +211,6 @@ WAYS: Mapping[str, Way] = {
     "prod": prod,
     "colProds": prod,
     "contains": contains,
-    "unique": unique,
     "lower.tri": triangle,
     "upper.tri": triangle,
     "diag": diagonal,
