@@ -6,6 +6,9 @@
     lineage     what a job carries of recipes that rest on recipes
     work        what runs in the workers: recipes, and steps over panels
     cluster     the driver's side: jobs, and what is to be cleaned up
+    anchors     where blocks live
+    moves, exchange   what a job reads of other machines, and the shuffles that bring it
+    given       large arrays of the driver that jobs need
     matrix, frame   a distributed matrix, and a distributed frame, as values
     pipelines   pipelines over the rows of distributed matrices
     ways        operators that are no pipelines, and run on the cluster all the same

@@ -3,7 +3,8 @@
 A block is made where it is first needed, by its recipe, and stays there for all later jobs, which map it into memory. A
 block that is not there any more, or that is damaged, is made again: by whichever worker needs it, from the recipe that every
 job carries, down to the data that it began with (of long recipes only what is new: see lineage). Nothing else is needed
-when an executor is lost, and no worker ever asks another one for a block.
+when an executor is lost. No worker asks another one for a block: what a job needs of other machines is sent there before
+(see moves and exchange).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from gramian.ir.disk import panel_of
 from gramian.ir.sparse import is_sparse
 
 LEAST = 1 << 20  # bytes of an array that is sent apart from jobs when it is needed again,
-ALWAYS = 1 << 23  # and when it is needed for the first time
+ALWAYS = 1 << 25  # and when it is needed for the first time
 KEPT = 1 << 29  # bytes of arrays that are kept because they may be needed again
 
 

@@ -3,7 +3,7 @@
 X %*% B          B goes with the job, if it is on the driver or fits there: each panel for itself
 t(X) %*% Y       a small result is a sum over the panels; a large one is made by columns of X, from all panels
 A %*% X          likewise: a sum over the panels
-X %*% Y          both large: each panel of X meets all panels of Y, wherever it is (`recipes`)
+X %*% Y          both large: each panel of X meets all panels of Y, which go to every machine
 """
 
 from __future__ import annotations
