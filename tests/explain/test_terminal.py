@@ -147,6 +147,13 @@ def test_values_whose_place_depends_on_a_branch_are_left_to_the_run() -> None:
     assert places == {"loop": ["?"], "branch": ["?"], "stays": ["cluster"]}
 
 
+def test_frames_are_where_the_run_finds_them_worth_it() -> None:
+    script = "X = rand(rows=4000000, cols=100)\nF = as.frame(X)\nG = map(F, 'x -> x', 2)\nprint(toString(G))"
+    found = explained(script, settings=SETTINGS["places"]).operators()
+    places = {o.text.partition("(")[0]: o.place.where for o in found if o.place is not None}
+    assert places == {"X = rand": "cluster", "F = as.frame": "cluster", "G = map": "?", "t1 = toString": "?"}
+
+
 def _inside(operator: Operator) -> str:
     return " ".join(inner.text for inner in operator.pipeline.operators) if operator.pipeline is not None else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def session(spark: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[gramian.Ses
     monkeypatch.setattr("gramian.io.chunks.CHUNK_BYTES", 1 << 13)
     with gramian.Session(spark=spark) as found:
         assert isinstance(found.backend, SparkBackend)
-        found.backend.least = 1 << 12
+        found.backend.placement = replace(found.backend.placement, least=1 << 12)
         yield found
 
 

@@ -185,7 +185,7 @@ class Places:
 
 def may_be_there(types: Iterable[Type]) -> bool:
     """May values of these types be on the cluster, or in it hold something that is?"""
-    return any(type.is_matrix or type.kind in (Kind.LIST, Kind.TUPLE) for type in types)
+    return any(type.is_matrix or type.kind in (Kind.FRAME, Kind.LIST, Kind.TUPLE) for type in types)
 
 
 def is_look(node: Node) -> bool:

@@ -28,6 +28,7 @@ from gramian.ir.certain import FALLIBLE
 from gramian.ir.fused import FUSED, role_of
 from gramian.ir.node import Node
 from gramian.ir.op import Op, Trait
+from gramian.ir.types import Kind
 
 WAYS: Mapping[str, Way] = {
     **index.WAYS,
@@ -51,6 +52,8 @@ def way_of(op: Op) -> Way | None:
 def serves(node: Node) -> bool:
     """Does an operator run on the cluster if an operand is there? As far as types tell: ways may still say NO."""
     op = node.op
+    if any(arg.type.kind is Kind.FRAME for arg in node.args):
+        return op.name in FRAME_WAYS or op.name == "write"
     known = op is FUSED or way_of(op) is not None or op.name in aggregates.WAYS or op.name in ("write", "cell")
     return known or role_of(node) is not None
 
