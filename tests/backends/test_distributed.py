@@ -11,25 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from here import Here
+from here import backend_here, check_family
 from many_rows import CASES
-from placements import SAMPLES, check, loaded, run, sent
+from placements import SAMPLES, check, run, sent
 from samples import Sample, convert
 
 from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend, matrix
 from gramian.backends.spark.blocks import Cut
 from gramian.backends.spark.matrix import SparkMatrix
-from gramian.budget import Budget
-from gramian.ir.op import REGISTRY
 
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[SparkBackend]:
-    found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here()
-    yield found
-    found.end()
+    with backend_here() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -70,23 +66,4 @@ def test_samples(sample: Sample, backend: SparkBackend) -> None:
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("family", CASES)
 def test_many_panels(family: str, precision: str, backend: SparkBackend) -> None:
-    spark = SparkBackend(lambda: None, precision, Budget(), least=1)
-    spark.cluster = backend.cluster
-    kind = np.float64 if precision == "double" else np.float32
-    for name, values in CASES[family]:
-        given = [v.astype(kind) if isinstance(v, np.ndarray) else v for v in values]
-        made = [distributed(spark, v, 7) if isinstance(v, np.ndarray) and len(v) >= 20 else v for v in given]
-        found = loaded(run(REGISTRY[name], made, spark))
-        expected = loaded(run(REGISTRY[name], given, LocalBackend(precision)))
-        assert getattr(found, "dtype", None) == getattr(expected, "dtype", None), name
-        if precision == "double":
-            check(found, expected)
-        else:
-            near(found, expected, name)
-
-
-def near(found: Any, expected: Any, name: str) -> None:
-    pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
-    for one, other in pairs:
-        assert getattr(one, "dtype", None) == getattr(other, "dtype", None), name
-        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4, err_msg=name)
+    check_family(family, precision, backend.cluster, [lambda spark, v: distributed(spark, v, 7)])

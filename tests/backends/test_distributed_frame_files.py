@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from here import Here
+from here import backend_here
 from hypothesis import given, settings, strategies as st
 from placements import check, sent_frame
 from test_distributed_frames import F
 
 from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.frame import SparkFrame
-from gramian.budget import Budget
 from gramian.errors import OperationError
 from gramian.io import chunks, read_value
 from gramian.io.records import ends_in, record_ends
@@ -28,10 +27,8 @@ from gramian.ops.io import _READ, _WRITE
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[SparkBackend]:
-    found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here()
-    yield found
-    found.end()
+    with backend_here() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True, scope="module")

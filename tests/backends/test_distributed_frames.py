@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from here import Here
+from here import Here, backend_here
 from hypothesis import given, settings, strategies as st
 from placements import SAMPLES, check, run, sent_frame
 from samples import Sample, convert
@@ -40,10 +40,8 @@ OF_FRAMES = [sample for sample in SAMPLES if any({"frame", "any"} & param.accept
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[SparkBackend]:
-    found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here()
-    yield found
-    found.end()
+    with backend_here() as found:
+        yield found
 
 
 def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from here import Here
+from here import backend_here
 from placements import check, loaded, run
 from scipy.sparse import csr_array
 
@@ -18,7 +18,6 @@ from gramian.backends.local import LocalBackend
 from gramian.backends.spark import SparkBackend, given, matrix, moves, pipelines
 from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.ways import making
-from gramian.budget import Budget
 from gramian.ir.disk import DiskMatrix
 from gramian.ir.op import REGISTRY
 from gramian.ops.text import out
@@ -47,10 +46,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, int]]:
 def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkBackend]:
     monkeypatch.setattr(moves, "WORTH", 0)
     monkeypatch.setattr(matrix, "PANEL_BYTES", 300)
-    found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here(3)
-    yield found
-    found.end()
+    with backend_here(3) as found:
+        yield found
 
 
 def scripts() -> dict[str, str]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from here import backend_here, check_family
 from many_rows import CASES
 from placements import SAMPLES, check, loaded, run
 from samples import Sample, convert
 from scipy.sparse import csr_array, random_array
-from test_distributed import Here, near
 
 from gramian.api.script import Script
 from gramian.backends.local import LocalBackend
@@ -49,10 +50,8 @@ class Sent(Recipe):
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[SparkBackend]:
-    found = SparkBackend(lambda: None, budget=Budget(), least=1)
-    found.cluster = Here()
-    yield found
-    found.end()
+    with backend_here() as found:
+        yield found
 
 
 @pytest.fixture
@@ -103,17 +102,8 @@ def test_samples(sample: Sample, backend: SparkBackend) -> None:
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("family", CASES)
 def test_many_panels(family: str, precision: str, backend: SparkBackend) -> None:
-    spark = SparkBackend(lambda: None, precision, Budget(), least=1)
-    spark.cluster = backend.cluster
-    kind = np.float64 if precision == "double" else np.float32
-    for name, values in CASES[family]:
-        given = [v.astype(kind) if isinstance(v, np.ndarray) else v for v in values]
-        expected = loaded(run(REGISTRY[name], given, LocalBackend(precision)))
-        for dense in (None, 2):
-            made = [distributed(spark, v, 7, dense) if isinstance(v, np.ndarray) and len(v) >= 20 else v for v in given]
-            found = loaded(run(REGISTRY[name], made, spark))
-            assert getattr(found, "dtype", None) == getattr(expected, "dtype", None), name
-            check(found, expected) if precision == "double" else near(found, expected, name)
+    forms = [partial(distributed, step=7, dense=dense) for dense in (None, 2)]
+    check_family(family, precision, backend.cluster, forms)
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
+import numpy as np
+from many_rows import CASES
+from placements import check, loaded, run
+
+from gramian.backends.local import LocalBackend
+from gramian.backends.spark import SparkBackend
 from gramian.backends.spark.anchors import Anchors
 from gramian.backends.spark.blocks import Store
 from gramian.backends.spark.cluster import Cluster
 from gramian.backends.spark.exchange import Piece, Receiver, SendTask
 from gramian.backends.spark.work import Task
+from gramian.budget import Budget
+from gramian.ir.op import REGISTRY
 
 
 class Here(Cluster):
@@ -53,3 +62,36 @@ class Places:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+@contextmanager
+def backend_here(machines: int = 2) -> Iterator[SparkBackend]:
+    """A backend that puts everything on such a cluster."""
+    found = SparkBackend(lambda: None, budget=Budget(), least=1)
+    found.cluster = Here(machines)
+    yield found
+    found.end()
+
+
+def check_family(
+    family: str, precision: str, cluster: Cluster, forms: Sequence[Callable[[SparkBackend, Any], Any]]
+) -> None:
+    """The operators of a family with operands of many rows, in each of these forms on a cluster."""
+    spark = SparkBackend(lambda: None, precision, Budget(), least=1)
+    spark.cluster = cluster
+    kind = np.float64 if precision == "double" else np.float32
+    for name, values in CASES[family]:
+        given = [v.astype(kind) if isinstance(v, np.ndarray) else v for v in values]
+        expected = loaded(run(REGISTRY[name], given, LocalBackend(precision)))
+        for form in forms:
+            made = [form(spark, v) if isinstance(v, np.ndarray) and len(v) >= 20 else v for v in given]
+            found = loaded(run(REGISTRY[name], made, spark))
+            assert getattr(found, "dtype", None) == getattr(expected, "dtype", None), name
+            check(found, expected) if precision == "double" else near(found, expected, name)
+
+
+def near(found: Any, expected: Any, name: str) -> None:
+    pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
+    for one, other in pairs:
+        assert getattr(one, "dtype", None) == getattr(other, "dtype", None), name
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4, err_msg=name)
