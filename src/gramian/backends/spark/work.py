@@ -153,6 +153,11 @@ class Fetch(Step):
         return format.sent(format.columns(rows, *self.columns))
 
 
+def kept(value: Any) -> Any:
+    """A value of the script's as it is now. A script may write into its matrices before a block is made again."""
+    return value.copy() if isinstance(value, np.ndarray) or is_sparse(value) else value
+
+
 @dataclass(frozen=True)
 class Given:
     """An operand that came with the job: whole, or of each panel the rows that belong to it."""
@@ -161,10 +166,7 @@ class Given:
     by_panels: bool
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, np.ndarray) or is_sparse(
-            self.value
-        ):  # which the script may write into before a block is made again
-            object.__setattr__(self, "value", self.value.copy())
+        object.__setattr__(self, "value", kept(self.value))
 
 
 @dataclass(frozen=True)

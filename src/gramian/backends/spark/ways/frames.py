@@ -19,6 +19,7 @@ from gramian.backends.spark.frame import SparkFrame, bytes_of_types, empty_like
 from gramian.backends.spark.matrix import OnCluster, SparkMatrix, in_panels
 from gramian.backends.spark.ways.making import Way, by_rows, first_distributed, made, make_blocks, parts, source
 from gramian.backends.spark.ways.recipes import Answer, Kept, Panels, Pieces, View
+from gramian.backends.spark.work import kept
 from gramian.ir.frame import Frame, common_types, default_names
 from gramian.ir.op import REGISTRY, Op
 from gramian.ops import frame_select
@@ -100,6 +101,9 @@ class FrameKernel:
     op: str
     values: tuple[Any, ...]
     places: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(map(kept, self.values)))
 
     def __call__(self, *panels: Any) -> Any:
         import gramian.ops  # noqa: F401  registers the operators

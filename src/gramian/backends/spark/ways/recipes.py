@@ -18,7 +18,7 @@ import numpy as np
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store, recipes_in
 from gramian.backends.spark.cells import dense, product, reshaped, stacked
 from gramian.backends.spark.exchange import Scattered
-from gramian.backends.spark.work import Source, Step, panel_backend, rows_of
+from gramian.backends.spark.work import Source, Step, kept, panel_backend, rows_of
 from gramian.ir.frame import after_rows
 from gramian.ir.sparse import densify, is_sparse
 
@@ -91,6 +91,9 @@ class Kernel:
     places: tuple[int, ...]
     images: int | None
     precision: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(map(kept, self.values)))
 
     def __call__(self, *panels: Array) -> Any:
         from gramian.ir.cores import limited

@@ -23,7 +23,7 @@ from gramian.backends.spark.ways.frames import FrameKernel, by_panels
 from gramian.backends.spark.ways.making import Way, by_rows, is_distributed, made, parts
 from gramian.backends.spark.ways.ranks import Column as Ranked
 from gramian.backends.spark.ways.recipes import Panels, overlapping
-from gramian.backends.spark.work import rows_of
+from gramian.backends.spark.work import kept, rows_of
 from gramian.ir.cores import limited
 from gramian.ir.frame import Frame, after_rows
 from gramian.ir.op import Op
@@ -91,6 +91,9 @@ class Encode:
     plan: Plan
     columns: tuple[Column, ...]
     embedding: Array | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "embedding", kept(self.embedding))
 
     def __call__(self, part: Frame) -> Any:
         with limited(1):
