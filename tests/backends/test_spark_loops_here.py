@@ -13,6 +13,7 @@ from here import Here
 
 from gramian.api.script import Script
 from gramian.backends.spark import SparkBackend, matrix
+from gramian.backends.spark.frame import SparkFrame
 from gramian.budget import Budget
 from gramian.errors import ScriptError
 from gramian.runtime.run import Execution
@@ -113,6 +114,29 @@ def test_an_array_that_is_lost_is_brought_again(here: SparkBackend, monkeypatch:
     monkeypatch.setattr(cluster, "_execute", losing)
     assert output(LARGE, here) == output(LARGE)
     assert lost
+
+
+def test_distributed_frames_are_read_where_they_are(spread: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+    F = as.frame(rand(rows=3000, cols=3, seed=1))
+    L = list(F[, 1:2], F)
+    R = matrix(0, rows=4, cols=3)
+    parfor (i in 1:4, mode=REMOTE_SPARK) {
+      R[i, 1] = as.double(as.scalar(F[i * 700, 2]))
+      R[i, 2] = sum(as.matrix(F[(i * 10):(i * 500), 3]))
+      G = as.frame(L[1])
+      R[i, 3] = nrow(G) + ncol(F) + as.double(as.scalar(G[i, 2]))
+    }
+    print(toString(R, decimal=17))
+    """
+    expected = output(text)
+
+    def brought(frame: SparkFrame) -> Any:
+        raise AssertionError("a frame came to the driver")
+
+    monkeypatch.setattr(SparkFrame, "load", brought)
+    assert output(text, spread) == expected
+    assert spread.cluster.jobs > 1
 
 
 def test_what_is_written_between_loops_is_seen(here: SparkBackend) -> None:

@@ -1,7 +1,7 @@
 """Values of all kinds on their way to workers.
 
 Large arrays in them are apart, so that the job treats them as any large array of the driver: each machine gets them once.
-Distributed matrices travel as their recipes.
+Distributed matrices and frames travel as their recipes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from gramian.backends.spark.blocks import Cut, Recipe, Store
+from gramian.backends.spark.frame import SparkFrame
 from gramian.backends.spark.given import LEAST
-from gramian.backends.spark.matrix import SparkMatrix
+from gramian.backends.spark.matrix import OnCluster, SparkMatrix
 from gramian.backends.spark.work import Step
 from gramian.ir.sparse import is_sparse
 
@@ -27,7 +28,7 @@ OWN = "worker-"  # begins names of matrices that only a worker knows
 
 @dataclass(frozen=True)
 class Parcel:
-    """A value without its large arrays and distributed matrices, and those. Of an array in columns, it has the transpose."""
+    """A value without its large arrays and what is distributed, and those. Of an array in columns, it has the transpose."""
 
     text: bytes
     apart: tuple[tuple[bool, Any], ...]
@@ -50,11 +51,11 @@ class _Pickler(pickle.Pickler):
         self.apart: list[tuple[bool, Any]] = []
         self._known: dict[int, int] = {}
 
-    def persistent_id(self, value: Any) -> int | None:
+    def persistent_id(self, value: Any) -> tuple[int, Any] | None:
         if is_sparse(value):
             value.sum_duplicates()  # now: later it would change arrays in place
         is_large = isinstance(value, np.ndarray) and value.nbytes >= LEAST and not value.dtype.hasobject
-        if not is_large and not isinstance(value, SparkMatrix):
+        if not is_large and not isinstance(value, OnCluster):
             return None
         if id(value) not in self._known:
             self._known[id(value)] = len(self.apart)
@@ -63,7 +64,8 @@ class _Pickler(pickle.Pickler):
                 self.apart.append((in_columns, value.T if in_columns else value))
             else:
                 self.apart.append((False, value.recipe))
-        return self._known[id(value)]
+        columns = (value.names, value.types, value.row_bytes) if isinstance(value, SparkFrame) else None
+        return self._known[id(value)], columns
 
 
 class _Unpickler(pickle.Unpickler):
@@ -73,9 +75,13 @@ class _Unpickler(pickle.Unpickler):
         self.store = store
 
     def persistent_load(self, pid: Any) -> Any:
-        in_columns, found = self.parcel.apart[pid]
+        place, columns = pid
+        in_columns, found = self.parcel.apart[place]
         if isinstance(found, Recipe):
             here: Any = InWorker(self.store)
+            if columns is not None:
+                names, types, row_bytes = columns
+                return SparkFrame(found, names, types, row_bytes, here, tempfile.gettempdir())
             return SparkMatrix(found, here, tempfile.gettempdir())
         return found.T if in_columns else found
 
