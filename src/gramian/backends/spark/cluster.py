@@ -263,6 +263,7 @@ class Cluster:
         Raises:
             OperationError: a job failed.
         """
+        sessions.say_nothing_of_pandas()
         try:
             future = self._callers.submit(work)
         except RuntimeError:  # when Python ends, no thread starts any more

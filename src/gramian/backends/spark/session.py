@@ -61,8 +61,7 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
     check_pyspark()
     place = parse(master)
     settings = settings or Settings()
-    # What gramian gives to Spark and takes from it is Arrow, not pandas.
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    say_nothing_of_pandas()
     with _lock:
         running = active()
         if running is not None:
@@ -82,6 +81,11 @@ def check_pyspark() -> None:
     """
     if find_spec("pyspark") is None:
         raise UsageError(MISSING)
+
+
+def say_nothing_of_pandas() -> None:
+    """What gramian gives to Spark and takes from it is Arrow. To be said before each job: filters end with runs."""
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 def active() -> Session | None:
