@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from on_spark import data
-from on_spark.measures import Plan, conjugate_gradient, growing, small_driver
+from on_spark.measures import Plan, conjugate_gradient, small_driver
 
 
 @pytest.fixture
@@ -31,8 +31,3 @@ def test_a_small_driver(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = list(small_driver(Plan(plan.master, plan.rows, memory, 2, 1, plan.folder)))
     assert [line.split()[0] for line in lines] == ["driver", "kmeans", "softmax_regression"]
     assert all("Java" in line for line in lines[1:])
-
-
-def test_growing_data(plan: Plan) -> None:
-    rows = [int(line.split()[0].replace(",", "")) for line in list(growing(plan))[1:]]
-    assert rows == [1000, 2000, 4000, 8000]

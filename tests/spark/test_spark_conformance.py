@@ -3,7 +3,7 @@ command runs them.
 
 What makes matrices (constants, text, random numbers, files) puts nearly all of them on the cluster, in panels of a few
 rows. Three cases loop so often that only their larger matrices are there; with GRAMIAN_TEST_SPARK_LONG=1 all are, for
-9,000 jobs more. A session whose cluster is the process of the tests does without that exception.
+9,000 jobs more.
 """
 
 from __future__ import annotations
@@ -113,8 +113,7 @@ def here(way: str) -> Iterator[SparkBackend]:
 
 @pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
 def test_case(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if conformance.name(case) in LONG and "GRAMIAN_TEST_SPARK_LONG" not in os.environ:
-        monkeypatch.setattr(backend, "placement", replace(backend.placement, least=LONG_LEAST))
+    shorten(case, backend, monkeypatch)
     check(case, backend, tmp_path, monkeypatch)
 
 
@@ -127,7 +126,13 @@ def test_case_as_the_command_runs_it(
 
 @pytest.mark.parametrize("case", conformance.CASES, ids=conformance.name)
 def test_case_here(case: Path, here: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(case, here, monkeypatch)
     check(case, here, tmp_path, monkeypatch)
+
+
+def shorten(case: Path, backend: SparkBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    if conformance.name(case) in LONG and "GRAMIAN_TEST_SPARK_LONG" not in os.environ:
+        monkeypatch.setattr(backend, "placement", replace(backend.placement, least=LONG_LEAST))
 
 
 def check(case: Path, backend: SparkBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ LAST_LINES = 5  # of Java's messages, if it does not start
 # Its library prints to the terminal when a process is made by fork.
 GRPC: Mapping[str, str] = {"GRPC_VERBOSITY": "NONE", "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
+CONNECTED = "SPARK_CONNECT_MODE_ENABLED"
 RETRIES, LONGEST_WAIT = 6, 5000  # milliseconds; about 15 s in all for a server that has gone away
 
 T = TypeVar("T")
@@ -243,8 +244,9 @@ def _connected(place: Master) -> Session:
     from pyspark.sql import SparkSession
 
     try:
-        session = SparkSession.builder.remote(place.url).create()
-        version = _version(session, place)
+        with _forgotten_if_it_fails(CONNECTED):
+            session = SparkSession.builder.remote(place.url).create()
+            version = _version(session, place)
     except ImportError as error:
         raise UsageError(f"{MISSING} ({error})") from None
     except PySparkException as error:
@@ -257,6 +259,18 @@ def _connected(place: Master) -> Session:
             f"pip install 'pyspark[connect]=={version}'",
         )
     return session
+
+
+@contextmanager
+def _forgotten_if_it_fails(variable: str) -> Iterator[None]:
+    """By a variable pyspark knows what kind of sessions a process has, from the first attempt on."""
+    before = os.environ.get(variable)
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            os.environ.pop(variable, None)
+        raise
 
 
 def _version(session: Session, place: Master) -> str:
