@@ -140,7 +140,7 @@ def test_a_large_matrix_of_the_driver_goes_to_the_cluster(
     monkeypatch.setattr(pipelines, "LARGEST_GIVEN", 1000)
     spread: list[tuple[int, int]] = []
     really = backend.cluster.spread
-    monkeypatch.setattr(backend.cluster, "spread", lambda v, cut: (spread.append(v.shape), really(v, cut))[1])
+    monkeypatch.setattr(backend.cluster, "spread", lambda v, *more: (spread.append(v.shape), really(v, *more))[1])
     x = run(REGISTRY["rand"], [ROWS, COLS, 0.0, 1.0, 1.0, 7, "uniform", None], backend)
     cells = np.arange(ROWS * COLS, dtype=np.float64).reshape(ROWS, COLS) * (np.arange(COLS) < 3)
     value = {"memory": cells.copy, "disk": lambda: on_disk(cells), "sparse": lambda: csr_array(cells)}[form]()

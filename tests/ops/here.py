@@ -60,6 +60,9 @@ class Places:
         self.machines = [*range(machines)] * 2
         self.keys = [anchor + 100 for anchor in range(len(self.machines))]
 
+    def look(self) -> None:
+        """They stay where they are."""
+
     def __len__(self) -> int:
         return len(self.keys)
 

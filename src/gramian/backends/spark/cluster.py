@@ -119,9 +119,9 @@ class Cluster:
             self.count(SHUFFLED, sum(recipe.bytes_of(panel) for panel in to))
         return None
 
-    def spread(self, value: Any, cut: Cut) -> Recipe:
-        """The recipe of a matrix of the driver's, which must not change any more: blocks are sent when they are needed."""
-        return self._arrays.matrix(value, cut)
+    def spread(self, value: Any, cut: Cut, own: Callable[[], Any]) -> Recipe:
+        """The recipe of a large matrix of the driver's, whose blocks are sent when they are needed; `own` copies it."""
+        return self._arrays.large(value, cut, own)
 
     def _until_all_is_there(
         self, step: Step, wanted: Collection[int], job: Callable[[Collection[int], Mapping[str, bytes]], dict[int, Any]]
@@ -138,6 +138,9 @@ class Cluster:
             tried |= names
             again = names - self._arrays.missed(names)
             self.count(MADE_AGAIN, sum(name in again for name in missed.values()))
+            if again and self._has_several_machines:  # perhaps one of them is gone
+                self.anchors.look()
+                self._copies.clear()
             used: set[str] = set()
             recipes = landmarks(step, None if everything else tried, self._arrays, used)
             self._send(used)

@@ -17,15 +17,18 @@ from weakref import ReferenceType, finalize, ref
 
 import numpy as np
 
+from gramian.backends.local.threads import in_parallel
 from gramian.backends.spark.blocks import Array, Cut, Recipe, Store
 from gramian.backends.spark.cells import save, settled
 from gramian.backends.spark.exchange import ROUND, Piece, chunks
-from gramian.ir.disk import panel_of
+from gramian.ir.disk import is_on_disk, panel_of
 from gramian.ir.sparse import is_sparse
 
 LEAST = 1 << 20  # bytes of an array that is sent apart from jobs when it is needed again,
 ALWAYS = 1 << 25  # and when it is needed for the first time
-KEPT = 1 << 29  # bytes of arrays that are kept because they may be needed again
+KEPT = 1 << 29  # bytes of arrays that are kept because they may be needed again,
+MOST_LARGE = 4  # and large matrices
+HASHED = 1 << 24  # bytes that a core hashes at a time
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Arrays:
             OrderedDict()
         )  # by their cells; None: needed once, and not sent
         self._there: dict[str, tuple[ReferenceType[Sent], set[int]]] = {}  # by name, with the machines that have it
+        self._large: OrderedDict[bytes, Sent] = OrderedDict()  # by their cells
         self._lock = Lock()
 
     def block_of(self, array: Array) -> Recipe | None:
@@ -67,7 +71,7 @@ class Arrays:
         if array.nbytes < LEAST or array.dtype.hasobject:
             return None
         cells = np.ascontiguousarray(array.reshape(1, -1) if array.ndim != 2 else array)
-        key = hashlib.blake2b(cells.data, digest_size=20).digest() + f"{cells.dtype.str}{cells.shape}".encode()
+        key = digest(cells)
         with self._lock:
             is_new = key not in self._known
             found = self._known.setdefault(key, None)
@@ -86,6 +90,21 @@ class Arrays:
             return parts[0]
         found = Joined(self._fresh(), Cut(len(cells), len(cells)), cells.shape[1], str(cells.dtype), parts)
         finalize(found, self._forget, found.name).atexit = False
+        return found
+
+    def large(self, cells: Any, cut: Cut, own: Callable[[], Any]) -> Sent:
+        """The same for a large matrix, of which `own` gives a copy that nobody changes; for one that is asked for again, the
+        same recipe.
+        """
+        key = None if is_on_disk(cells) else digest(cells)
+        if key is not None and key in self._large:
+            self._large.move_to_end(key)
+            return self._large[key]
+        found = self.matrix(own(), cut)
+        if key is not None:
+            self._large[key] = found
+            if len(self._large) > MOST_LARGE:
+                self._large.popitem(last=False)
         return found
 
     def matrix(self, cells: Any, cut: Cut) -> Sent:
@@ -117,6 +136,17 @@ class Arrays:
         for name in found:
             self._there[name][1].clear()
         return found
+
+
+def digest(cells: Any) -> bytes:
+    """What tells matrices in memory with other cells, or of another type or shape, from this one."""
+    arrays = (cells.data, cells.indices, cells.indptr) if is_sparse(cells) else (cells,)
+    parts = []
+    for array in arrays:
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        parts += [flat[first : first + HASHED] for first in range(0, len(flat), HASHED)]
+    hashes = in_parallel(lambda part: hashlib.blake2b(part.data, digest_size=20).digest(), parts)
+    return hashlib.blake2b(b"".join(hashes)).digest() + f"{cells.dtype.str}{cells.shape}{type(cells)}".encode()
 
 
 def _size(recipe: Recipe | None) -> int:

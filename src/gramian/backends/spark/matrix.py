@@ -194,17 +194,19 @@ def _on_disk(cells: Array, folder: str) -> Any:
 def spread(value: Any, cluster: Cluster, budget: Budget) -> SparkMatrix:
     """A matrix of the driver's that goes to the cluster. It keeps a copy, since the script may write into its own."""
     rows, cols = value.shape
-    kind, sparsity = np.dtype(value.dtype), 1.0
-    if is_sparse(value):
-        value, sparsity = by_rows(value).copy(), value.nnz / (rows * cols)
-    else:
-        copy = DiskMatrix.new((rows, cols), budget.scratch, kind)
-        for first, last in parts_of(rows, cols):
-            copy.write(first, panel_of(value, first, last))
-        value = copy
-    recipe = cluster.spread(value, cut_of(rows, cols, kind.itemsize, sparsity=sparsity))
+    sparsity = value.nnz / (rows * cols) if is_sparse(value) else 1.0
+    cut = cut_of(rows, cols, value.dtype.itemsize, sparsity=sparsity)
+    recipe = cluster.spread(value, cut, lambda: by_rows(value).copy() if is_sparse(value) else _copied(value, budget))
     found = SparkMatrix(recipe, cluster, budget.scratch, sparsity)
     found.unwatch()  # what is made of it may need its blocks again
+    return found
+
+
+def _copied(value: Any, budget: Budget) -> DiskMatrix:
+    rows, cols = value.shape
+    found = DiskMatrix.new((rows, cols), budget.scratch, value.dtype)
+    for first, last in parts_of(rows, cols):
+        found.write(first, panel_of(value, first, last))
     return found
 
 
