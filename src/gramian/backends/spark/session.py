@@ -71,7 +71,7 @@ def connect(master: str | None = None, settings: Settings | None = None) -> Sess
         session = _connected(place) if place.connect else _launched(place, settings)
         _started.append(session)
         if len(_started) == 1:
-            atexit.register(stop)
+            at_exit(stop)
         return session
 
 
@@ -103,6 +103,14 @@ def active() -> Session | None:
 
         found = Connected.getActiveSession()
     return found
+
+
+def at_exit(work: Callable[[], None]) -> None:
+    """Have some work done when the process ends, as long as threads can still be started: Connect needs some to say goodbye.
+
+    Python offers that only to its own thread pools; without it, what is left goes with the server's session.
+    """
+    getattr(threading, "_register_atexit", atexit.register)(work)
 
 
 def stop() -> None:
