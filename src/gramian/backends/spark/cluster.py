@@ -220,7 +220,7 @@ class Cluster:
                 self.jobs += 1
                 receiver = ReceiveFiles(*self._now(), {panel: (recipe.name, panel) for panel in some})
                 size = sum(len(piece.cells) for piece in pieces)
-                assert not self._counted(partial(self._exchange, pieces, receiver), size)
+                _checked(self._counted(partial(self._exchange, pieces, receiver), size))
             self._arrays.arrived(recipe, machines)
 
     # -- Spark ---------------------------------------------------------------------------------------------------------
