@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from here import backend_here, check_family
 from many_rows import CASES
-from placements import SAMPLES, check, run, sent
+from placements import SAMPLES, check, in_forms, run, sent
 from samples import Sample, convert
 
 from gramian.backends.local import LocalBackend
@@ -47,12 +47,7 @@ def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
         "rows": lambda m, at: distributed(backend, m, 2 if at == matrices[0] else 3),
         "turned": lambda m, _: distributed(backend, m.T, 1).T,
     }
-    for chosen in itertools.product(forms, repeat=len(matrices)):
-        if set(chosen) != {"driver"}:
-            made = list(values)
-            for at, form in zip(matrices, chosen, strict=True):
-                made[at] = forms[form](made[at], at)
-            yield made
+    return in_forms(values, matrices, forms, {"driver"})
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)

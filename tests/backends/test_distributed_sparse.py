@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from here import backend_here, check_family
 from many_rows import CASES
-from placements import SAMPLES, check, loaded, run
+from placements import SAMPLES, check, in_forms, loaded, run
 from samples import Sample, convert
 from scipy.sparse import csr_array, random_array
 
@@ -79,12 +79,7 @@ def variants(backend: SparkBackend, values: list[Any]) -> Iterator[list[Any]]:
         "driver": lambda m, _: m,
         "stored": lambda m, _: csr_array(m),
     }
-    for chosen in itertools.product(forms, repeat=len(matrices)):
-        if set(chosen) - {"driver", "stored"}:
-            made = list(values)
-            for at, form in zip(matrices, chosen, strict=True):
-                made[at] = forms[form](made[at], at)
-            yield made
+    return in_forms(values, matrices, forms, {"driver", "stored"})
 
 
 @pytest.mark.usefixtures("always")

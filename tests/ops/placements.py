@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,18 @@ def check(found: Any, expected: Any) -> None:
     elif isinstance(expected, np.ndarray | float):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
         assert np.shape(found) == np.shape(expected)
+
+
+def in_forms(
+    values: list[Any], places: list[int], forms: Mapping[str, Callable[[Any, int], Any]], here: set[str]
+) -> Iterator[list[Any]]:
+    """Every choice of forms for the matrices at these places, but for those in which all of them are `here`."""
+    for chosen in itertools.product(forms, repeat=len(places)):
+        if set(chosen) - here:
+            made = list(values)
+            for at, form in zip(places, chosen, strict=True):
+                made[at] = forms[form](made[at], at)
+            yield made
 
 
 def sent_frame(backend: SparkBackend, frame: Frame, step: int) -> SparkFrame:
